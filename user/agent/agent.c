@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* agent.c - see agent.h: start, reconcile, stop. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "agent/agent.h"
+#include "agent/api.h"
+#include "log.h"
+
+static const struct timeval retry_time = { .tv_sec = 2 };
+
+static const struct next_hop *find_next_hop(void *arg, const struct address *address)
+{
+	const struct agent *agent = arg;
+
+	return next_hops_find(agent->next_hops, address);
+}
+
+/* --- reconcile -------------------------------------------------------------------------- */
+
+static int watch_backends(struct agent *agent, const struct config *config,
+			  struct error *error)
+{
+	struct address *addresses;
+	size_t count = 0;
+	int err;
+
+	for (size_t i = 0; i < config->service_count; i++)
+		count += config->services[i].embedded.count;
+	addresses = calloc(count + 1, sizeof(*addresses));
+	if (!addresses)
+		return error_set(error, ENOMEM, "out of memory");
+
+	count = 0;
+	for (size_t i = 0; i < config->service_count; i++)
+		for (size_t j = 0; j < config->services[i].embedded.count; j++)
+			addresses[count++] = config->services[i].embedded.backends[j].address;
+	err = next_hops_watch(agent->next_hops, addresses, count);
+	free(addresses);
+	return err ? error_set(error, -err, "next hops: %s", strerror(-err)) : 0;
+}
+
+static void log_changes(const struct tables *before, const struct tables *after)
+{
+	for (uint32_t i = 1; i < after->capacity.backends; i++) {
+		const struct table_backend *old = &before->backends[i];
+		const struct table_backend *new = &after->backends[i];
+
+		if (new->info.service[0] && !old->info.service[0])
+			log_info("%s: backend %s is index %u", new->info.service,
+				 new->info.address, i);
+		else if (old->info.service[0] && !new->info.service[0])
+			log_info("%s: backend %s is gone", old->info.service,
+				 old->info.address);
+	}
+	for (uint32_t i = 0; i < after->capacity.services; i++) {
+		const struct table_service *old = &before->services[i];
+		const struct table_service *new = &after->services[i];
+
+		if (new->info.name[0] && new->ring_inputs != old->ring_inputs)
+			log_info("%s: ring of %u slots, %u changed (%u more than needed)",
+				 new->info.name, new->record.ring.size, new->churn_changed,
+				 new->churn_excess);
+	}
+}
+
+/* After a failure the kernel is asked what it holds, so that the next try starts true. */
+static int apply(struct agent *agent, struct error *error)
+{
+	struct tables *next, *present;
+	struct error ignored;
+	int err;
+
+	err = watch_backends(agent, store_config(agent->store), error);
+	if (!err)
+		err = tables_build(store_config(agent->store), find_next_hop, agent,
+				   agent->tables, &next, error);
+	if (err)
+		return err;
+
+	err = dataplane_apply(agent->dataplane, agent->tables, next, error);
+	if (!err) {
+		log_changes(agent->tables, next);
+		tables_free(agent->tables);
+		agent->tables = next;
+		return 0;
+	}
+	tables_free(next);
+	if (!dataplane_read(agent->dataplane, &present, &ignored)) {
+		tables_free(agent->tables);
+		agent->tables = present;
+	}
+	return err;
+}
+
+static void attach_wanted(struct agent *agent)
+{
+	size_t left = 0;
+
+	agent->attach_error.text[0] = '\0';
+	for (size_t i = 0; i < agent->wanted_count; i++) {
+		struct config_interface *wanted = &agent->wanted[i];
+
+		if (dataplane_attach(agent->dataplane, wanted->name, wanted->generic,
+				     &agent->attach_error))
+			agent->wanted[left++] = *wanted;
+		else
+			log_info("%s: attached", wanted->name);
+	}
+	agent->wanted_count = left;
+}
+
+void agent_reconcile(struct agent *agent)
+{
+	char before[sizeof(agent->apply_error.text)];
+
+	strcpy(before, agent->apply_error.text);
+	if (!apply(agent, &agent->apply_error))
+		agent->apply_error.text[0] = '\0';
+	else if (strcmp(before, agent->apply_error.text))
+		log_error("%s", agent->apply_error.text);
+
+	attach_wanted(agent);
+	if (agent->apply_error.text[0] || agent->wanted_count)
+		evtimer_add(agent->retry, &retry_time);
+}
+
+/* --- interfaces ------------------------------------------------------------------------- */
+
+static void forget_wanted(struct agent *agent, const char *name)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < agent->wanted_count; i++)
+		if (strcmp(agent->wanted[i].name, name))
+			agent->wanted[left++] = agent->wanted[i];
+	agent->wanted_count = left;
+	if (!left)
+		agent->attach_error.text[0] = '\0';
+}
+
+static int want_configured(struct agent *agent)
+{
+	const struct config *config = store_config(agent->store);
+	struct config_interface *wanted = calloc(config->interface_count + 1, sizeof(*wanted));
+
+	if (!wanted)
+		return -ENOMEM;
+	if (config->interface_count)
+		memcpy(wanted, config->interfaces, config->interface_count * sizeof(*wanted));
+	free(agent->wanted);
+	agent->wanted = wanted;
+	agent->wanted_count = config->interface_count;
+	return 0;
+}
+
+int agent_attach(struct agent *agent, const char *interface, bool generic,
+		 struct error *error)
+{
+	int err = dataplane_attach(agent->dataplane, interface, generic, error);
+
+	if (err)
+		return err;
+	forget_wanted(agent, interface);
+	log_info("%s: attached in %s mode", interface, generic ? "generic" : "native");
+	return 0;
+}
+
+int agent_detach(struct agent *agent, const char *interface, struct error *error)
+{
+	int err = dataplane_detach(agent->dataplane, interface, error);
+
+	forget_wanted(agent, interface);
+	if (!err)
+		log_info("%s: detached", interface);
+	return err;
+}
+
+/* --- events ----------------------------------------------------------------------------- */
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	agent_reconcile(arg);
+}
+
+static void on_next_hops(void *arg)
+{
+	agent_reconcile(arg);
+}
+
+static int on_accept(void *arg, const struct config *config, struct error *error)
+{
+	struct agent *agent = arg;
+	struct tables *next;
+	int err = tables_build(config, find_next_hop, agent, agent->tables, &next, error);
+
+	if (!err)
+		tables_free(next);
+	return err;
+}
+
+static void on_config(void *arg)
+{
+	struct agent *agent = arg;
+
+	if (store_error(agent->store))
+		return;
+	log_info("%s loaded", store_path(agent->store));
+	if (want_configured(agent))
+		log_error("out of memory");
+	agent_reconcile(agent);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct agent *agent = arg;
+
+	if (number == SIGHUP) {
+		store_reload(agent->store);
+		return;
+	}
+	log_info("%s: stopping", strsignal(number));
+	event_base_loopbreak(agent->base);
+}
+
+static int catch_signals(struct agent *agent, struct error *error)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (int i = 0; i < 3; i++) {
+		agent->signals[i] = evsignal_new(agent->base, numbers[i], on_signal, agent);
+		if (!agent->signals[i] || event_add(agent->signals[i], NULL))
+			return error_set(error, ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+/* --- start and stop --------------------------------------------------------------------- */
+
+static void note_capacity(const struct agent *agent)
+{
+	const struct config_capacity *wanted = &store_config(agent->store)->capacity;
+
+	if (agent->adopted && memcmp(wanted, &agent->tables->capacity, sizeof(*wanted)))
+		log_warning("capacity differs from that of the adopted data plane: it takes effect after `weir detach --all` and a restart");
+}
+
+static int open_dataplane(struct agent *agent, struct error *error)
+{
+	const char *dir = dataplane_dir();
+	int err = dataplane_open(dir, &store_config(agent->store)->capacity, &agent->dataplane,
+				 &agent->adopted, error);
+
+	if (err)
+		return err;
+	log_info("%s the data plane in %s", agent->adopted ? "adopted" : "made", dir);
+	err = dataplane_read(agent->dataplane, &agent->tables, error);
+	if (!err)
+		note_capacity(agent);
+	return err;
+}
+
+static int start(struct agent *agent, struct error *error)
+{
+	const struct store_callbacks callbacks = { on_accept, on_config, agent };
+	int err;
+
+	agent->base = event_base_new();
+	if (agent->base)
+		agent->retry = evtimer_new(agent->base, on_retry, agent);
+	if (!agent->retry)
+		return error_set(error, ENOMEM, "out of memory");
+
+	err = catch_signals(agent, error);
+	if (!err)
+		err = store_open(agent->base, agent->options->config, &agent->store, error);
+	if (!err)
+		err = open_dataplane(agent, error);
+	if (!err)
+		err = next_hops_open(agent->base, on_next_hops, agent, &agent->next_hops, error);
+	if (!err)
+		err = api_open(agent, agent->options->socket, &agent->api, error);
+	if (!err && want_configured(agent))
+		err = error_set(error, ENOMEM, "out of memory");
+	if (err)
+		return err;
+	store_set_callbacks(agent->store, &callbacks);
+	agent_reconcile(agent);
+	return 0;
+}
+
+/* A data plane that no interface carries has nothing to outlive the agent for. */
+static void leave_dataplane(struct agent *agent)
+{
+	struct interface *interfaces;
+	struct error error;
+	size_t count;
+
+	if (dataplane_interfaces(agent->dataplane, &interfaces, &count, &error)) {
+		log_error("%s", error.text);
+		return;
+	}
+	for (size_t i = 0; agent->options->teardown_on_exit && i < count; i++)
+		if (agent_detach(agent, interfaces[i].name, &error))
+			log_error("%s", error.text);
+	free(interfaces);
+	if (dataplane_interfaces(agent->dataplane, &interfaces, &count, &error))
+		return;
+	free(interfaces);
+	if (count)
+		log_info("%zu interface%s forwarding without the agent", count,
+			 count == 1 ? " goes on" : "s go on");
+	else if (dataplane_remove(agent->dataplane, &error))
+		log_error("%s", error.text);
+}
+
+static void stop(struct agent *agent)
+{
+	api_close(agent->api);
+	next_hops_close(agent->next_hops);
+	store_close(agent->store);
+	tables_free(agent->tables);
+	dataplane_close(agent->dataplane);
+	free(agent->wanted);
+	for (int i = 0; i < 3; i++)
+		if (agent->signals[i])
+			event_free(agent->signals[i]);
+	if (agent->retry)
+		event_free(agent->retry);
+	if (agent->base)
+		event_base_free(agent->base);
+}
+
+int agent_run(const struct agent_options *options, struct error *error)
+{
+	struct agent agent = { .options = options, .started_at = time(NULL) };
+	int err = start(&agent, error);
+
+	if (!err) {
+		sd_notify(0, "READY=1\nSTATUS=balancing");
+		log_info("ready: the API is on %s", options->socket);
+		event_base_dispatch(agent.base);
+		sd_notify(0, "STOPPING=1");
+	}
+	if (agent.dataplane && (!err || !agent.adopted))
+		leave_dataplane(&agent);
+	stop(&agent);
+	return err;
+}
