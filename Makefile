@@ -24,9 +24,9 @@ HARDEN := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
 LDFLAGS += -pie -Wl,-z,relro,-z,now
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-# -mcpu=v3: 64-bit compare-and-swap. The multiarch folder holds <asm/types.h>.
+# -mcpu=v3: 64-bit compare-and-swap. <asm/types.h> is in a multiarch folder on Debian.
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
-	-Iinclude -Ibpf -I/usr/include/$(shell $(CC) -dumpmachine) -MMD -MP
+	-Iinclude -Ibpf $(patsubst %/asm/types.h,-I%,$(wildcard /usr/include/*/asm/types.h)) -MMD -MP
 
 BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 SKELETONS := $(BPF_OBJECTS:.bpf.o=.skel.h)
@@ -34,6 +34,7 @@ SOURCES := $(wildcard user/*.c user/*/*.c)
 OBJECTS := $(SOURCES:%.c=$(B)/%.o)
 LIBRARY_OBJECTS := $(filter-out $(B)/user/main.o,$(OBJECTS))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
+E2E_TESTS := $(patsubst tests/e2e/%.c,$(B)/tests/e2e/%,$(wildcard tests/e2e/*.c))
 PACKET_TESTS := $(patsubst tests/packet/%.c,$(B)/tests/packet/%.o,$(wildcard tests/packet/*.c))
 
 Q := $(if $(V),,@)
@@ -64,7 +65,7 @@ $(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
 # Tests: userspace code under ASan and UBSan, everything but main.
-tests: $(B)/weir $(UNIT_TESTS) $(B)/tests/packet/packet
+tests: $(B)/weir $(UNIT_TESTS) $(E2E_TESTS) $(B)/tests/packet/packet
 
 $(B)/sanitized/%.o: %.c | $(SKELETONS)
 	$(call say,CC)
@@ -75,15 +76,20 @@ $(B)/sanitized/libweir.a: $(LIBRARY_OBJECTS:$(B)/%=$(B)/sanitized/%)
 	$(call say,AR)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+define link-test
+$(call say,LINK)
+$(Q)mkdir -p $(@D)
+$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lm $(PACKAGE_LIBS)
+endef
+
 $(B)/tests/unit/%: $(B)/sanitized/tests/unit/%.o $(B)/sanitized/libweir.a
-	$(call say,LINK)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lm $(PACKAGE_LIBS)
+	$(link-test)
+
+$(B)/tests/e2e/%: $(B)/sanitized/tests/e2e/%.o $(B)/sanitized/libweir.a
+	$(link-test)
 
 $(B)/tests/packet/packet: $(PACKET_TESTS:$(B)/%=$(B)/sanitized/%) $(B)/sanitized/libweir.a
-	$(call say,LINK)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lm $(PACKAGE_LIBS)
+	$(link-test)
 
 install: $(B)/weir
 	install -d $(DESTDIR)$(PREFIX)/sbin

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -46,15 +48,25 @@ static void print_time(void)
 	fprintf(stderr, "%s ", text);
 }
 
+/* systemd names the journal's stream by device and inode: is stderr that stream? */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat info;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       !fstat(STDERR_FILENO, &info) && info.st_dev == device && info.st_ino == inode;
+}
+
 void log_line(enum log_level level, const char *format, ...)
 {
-	bool journal = getenv("JOURNAL_STREAM");
 	va_list args;
 
 	if (level > highest)
 		return;
 	flockfile(stderr);
-	if (journal)
+	if (stderr_is_journal())
 		fputs(levels[level].journal, stderr);
 	else
 		print_time();

@@ -73,6 +73,27 @@ static bool look_up(const struct dataplane *dataplane, unsigned int index,
 	return found;
 }
 
+void unpin_lost_interfaces(struct dataplane *dataplane)
+{
+	struct interface ignored;
+	char path[PATH_MAX];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/interfaces", dataplane->dir);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		unsigned int index = strtoul(entry->d_name, NULL, 10);
+
+		if (!index || look_up(dataplane, index, &ignored))
+			continue;
+		pin_path(dataplane, index, path, sizeof(path));
+		unlink(path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static enum xdp_attach_mode attach_mode(bool generic)
 {
 	return generic ? XDP_MODE_SKB : XDP_MODE_NATIVE;
@@ -142,7 +163,6 @@ static int attach(struct dataplane *dataplane, const char *name, unsigned int in
 		goto out_program;
 	}
 	pin_path(dataplane, index, path, sizeof(path));
-	unlink(path);	/* of an interface that had this index before */
 	if (bpf_obj_pin(xdp_program__fd(program), path)) {
 		err = error_set(error, errno, "cannot pin %s: %s", path, strerror(errno));
 		xdp_program__detach(program, index, attach_mode(generic), 0);
@@ -162,6 +182,7 @@ int dataplane_attach(struct dataplane *dataplane, const char *name, bool generic
 
 	if (!index)
 		return no_interface(name, error);
+	unpin_lost_interfaces(dataplane);
 	if (look_up(dataplane, index, &present)) {
 		if (present.generic == generic)
 			return 0;

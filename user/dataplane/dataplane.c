@@ -410,6 +410,7 @@ int dataplane_remove(struct dataplane *dataplane, struct error *error)
 {
 	char path[PATH_MAX];
 
+	unpin_lost_interfaces(dataplane);
 	unlink_pins(dataplane);
 	pin_path(dataplane, "interfaces", path, sizeof(path));
 	rmdir(path);

@@ -17,6 +17,7 @@ struct netlink_link {		/* no padding: memcmp compares */
 	uint32_t ifindex;
 	uint32_t mtu;
 	char name[16];
+	char kind[16];		/* "vlan", "bridge", "veth"...; empty: hardware */
 	uint8_t mac[6];
 	bool ethernet;		/* else mac is zero */
 	bool up;		/* administratively, and the layer below */

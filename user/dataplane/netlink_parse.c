@@ -25,15 +25,22 @@ static int collect(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
-/* The family's fixed header, with attributes in table[ATTRIBUTES]; NULL if it is cut off. */
+/*
+ * The family's fixed header, with attributes in table[ATTRIBUTES]; NULL if it is cut off.
+ * Not mnl_attr_parse(), which rounds the message's length up and so may read beyond it.
+ */
 static const void *open_message(const struct nlmsghdr *message, size_t header,
 				const struct nlattr **table)
 {
+	const char *start = mnl_nlmsg_get_payload(message);
+	size_t attributes = MNL_ALIGN(header);
+
 	memset(table, 0, ATTRIBUTES * sizeof(*table));
-	if (message->nlmsg_len < mnl_nlmsg_size(MNL_ALIGN(header)))
+	if (message->nlmsg_len < mnl_nlmsg_size(attributes))
 		return NULL;
-	mnl_attr_parse(message, header, collect, table);
-	return mnl_nlmsg_get_payload(message);
+	mnl_attr_parse_payload(start + attributes, message->nlmsg_len - mnl_nlmsg_size(attributes),
+			       collect, table);
+	return start;
 }
 
 static const void *payload(const struct nlattr *attr, size_t size)
@@ -80,6 +87,19 @@ static bool read_via(const struct nlattr *attr, struct address *address)
 	       set_address(address, AF_INET6, via->rtvia_addr);
 }
 
+/* Of a virtual device, what `ip -details link` calls it; empty if there is none. */
+static void read_kind(const struct nlattr *info, char *kind, size_t size)
+{
+	const struct nlattr *attr[ATTRIBUTES] = {};
+	size_t length;
+
+	if (!info || mnl_attr_parse_nested(info, collect, attr) < 0 || !attr[IFLA_INFO_KIND])
+		return;
+	length = mnl_attr_get_payload_len(attr[IFLA_INFO_KIND]);
+	if (length < size)
+		memcpy(kind, mnl_attr_get_payload(attr[IFLA_INFO_KIND]), length);
+}
+
 /*
  * Bridges speak of their ports with AF_BRIDGE, wireless drivers of scans without an
  * MTU: neither says anything about the link as such.
@@ -100,6 +120,8 @@ static bool parse_link(const struct nlmsghdr *message, struct netlink_link *link
 	    !read_u32(attr[IFLA_MTU], &link->mtu))
 		return false;
 	strcpy(link->name, mnl_attr_get_str(attr[IFLA_IFNAME]));
+	memset(link->kind, 0, sizeof(link->kind));
+	read_kind(attr[IFLA_LINKINFO], link->kind, sizeof(link->kind));
 	link->up = (info->ifi_flags & IFF_UP) && (info->ifi_flags & IFF_LOWER_UP);
 	link->ethernet = info->ifi_type == ARPHRD_ETHER && mac;
 	if (link->ethernet)

@@ -77,6 +77,22 @@ static void explain_silence(struct next_hop *answer, const struct neighbour *nei
 			answer->interface);
 }
 
+/*
+ * Whether a driver can transmit what XDP redirects cannot be asked before Linux 6.3,
+ * and frames that it cannot are lost without a trace; these devices never can.
+ */
+static bool is_deaf_to_xdp(const struct netlink_link *link)
+{
+	static const char *const kinds[] = {
+		"vlan", "bridge", "macvlan", "ipvlan", "team", "vxlan", "geneve", "dummy",
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(link->kind, kinds[i]))
+			return true;
+	return false;
+}
+
 static void fill_hop(struct weir_next_hop *hop, const struct next_hop_facts *facts)
 {
 	const struct netlink_link *link = &facts->link->kernel;
@@ -110,6 +126,10 @@ static void fill(struct next_hop *answer, const struct next_hop_facts *facts)
 	memcpy(answer->interface, link->kernel.name, sizeof(answer->interface));
 	if (!link->kernel.ethernet) {
 		explain(answer, NEXT_HOP_FAILED, "%s is not an Ethernet link", answer->interface);
+	} else if (is_deaf_to_xdp(&link->kernel)) {
+		explain(answer, NEXT_HOP_FAILED,
+			"%s is a %s device, through which XDP cannot send: route it otherwise",
+			answer->interface, link->kernel.kind);
 	} else if (!link->kernel.up) {
 		explain(answer, NEXT_HOP_FAILED, "%s is down", answer->interface);
 	} else if (neighbour_is_usable(neighbour)) {
