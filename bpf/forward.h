@@ -54,37 +54,40 @@ static __always_inline __sum16 ipv4_checksum(const struct iphdr *ip)
 	return ~sum;
 }
 
-/* Room for an outer header of `size` bytes in front; the new frame's start, or NULL. */
-static __always_inline struct ethhdr *push(struct packet *packet, __u32 size)
+/*
+ * Put an Ethernet header and room for an outer IP header of `size` bytes in front of
+ * the packet. Returns where the outer header goes, or NULL with the reason in drop.
+ */
+static __always_inline void *push(struct packet *packet, const struct weir_next_hop *hop,
+				  __u32 size, __be16 type)
 {
-	void *data, *end;
+	struct ethhdr *ethernet;
 
+	packet->drop = WEIR_DROP_too_big;
+	if (packet->length + size > hop->mtu)
+		return NULL;
+	packet->drop = WEIR_DROP_no_headroom;
 	if (bpf_xdp_adjust_head(packet->ctx, -(int)size))
 		return NULL;
-	data = (void *)(long)packet->ctx->data;
-	end = (void *)(long)packet->ctx->data_end;
-	if (data + sizeof(struct ethhdr) + size > end)
+	ethernet = (void *)(long)packet->ctx->data;
+	if ((void *)(ethernet + 1) + size > (void *)(long)packet->ctx->data_end)
 		return NULL;
-	return data;
+	write_ethernet(ethernet, hop, type);
+	return ethernet + 1;
 }
 
 static __always_inline enum verdict tunnel_ipv4(struct packet *packet,
 						const struct weir_next_hop *hop)
 {
 	const __be32 source = packet->settings->source_v4;
-	struct ethhdr *ethernet;
 	struct iphdr *outer;
 
 	if (!source)
 		return drop(packet, WEIR_DROP_no_source);
-	if (packet->length + sizeof(*outer) > hop->mtu)
-		return drop(packet, WEIR_DROP_too_big);
-	ethernet = push(packet, sizeof(*outer));
-	if (!ethernet)
-		return drop(packet, WEIR_DROP_no_headroom);
+	outer = push(packet, hop, sizeof(*outer), bpf_htons(ETH_P_IP));
+	if (!outer)
+		return VERDICT_DROP;
 
-	write_ethernet(ethernet, hop, bpf_htons(ETH_P_IP));
-	outer = (void *)(ethernet + 1);
 	*outer = (struct iphdr){
 		.version = 4,
 		.ihl = sizeof(*outer) / 4,
@@ -104,19 +107,14 @@ static __always_inline enum verdict tunnel_ipv6(struct packet *packet,
 						const struct weir_next_hop *hop)
 {
 	const __be32 *source = packet->settings->source_v6;
-	struct ethhdr *ethernet;
 	struct ipv6hdr *outer;
 
 	if (!source[0])	/* no unicast address starts with 32 zero bits */
 		return drop(packet, WEIR_DROP_no_source);
-	if (packet->length + sizeof(*outer) > hop->mtu)
-		return drop(packet, WEIR_DROP_too_big);
-	ethernet = push(packet, sizeof(*outer));
-	if (!ethernet)
-		return drop(packet, WEIR_DROP_no_headroom);
+	outer = push(packet, hop, sizeof(*outer), bpf_htons(ETH_P_IPV6));
+	if (!outer)
+		return VERDICT_DROP;
 
-	write_ethernet(ethernet, hop, bpf_htons(ETH_P_IPV6));
-	outer = (void *)(ethernet + 1);
 	/* The flow label carries the flow's hash, for routers that spread by it (RFC 6438). */
 	*(__be32 *)outer = bpf_htonl(6u << 28 | (__u32)packet->tos << 20 |
 				     ((__u32)packet->hash & IPV6_FLOW_LABEL));

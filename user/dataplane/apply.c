@@ -270,6 +270,8 @@ static void write_slots(struct dataplane *dataplane, const struct table_service 
 static void write_record(struct weir_service *shared, const struct weir_service *next,
 			 bool fresh)
 {
+	struct weir_ring ring = next->ring;
+
 	if (fresh) {
 		struct weir_service hidden = *next;
 
@@ -280,7 +282,7 @@ static void write_record(struct weir_service *shared, const struct weir_service 
 	}
 	for (int n = 0; n < WEIR_SERVICE_LIMITS; n++)
 		__atomic_store_n(&shared->limit[n], next->limit[n], __ATOMIC_RELEASE);
-	__atomic_store(&shared->ring, &next->ring, __ATOMIC_RELEASE);
+	__atomic_store(&shared->ring, &ring, __ATOMIC_RELEASE);
 	__atomic_store_n(&shared->settings, next->settings, __ATOMIC_RELEASE);
 }
 

@@ -14,6 +14,12 @@
 #include "dataplane/ring.h"
 #include "dataplane/tables.h"
 
+/*
+ * What is present stays until the change is complete, so a change needs room for both
+ * what goes and what comes.
+ */
+#define ENLARGE "takes effect on a new data plane), or make the change in two steps"
+
 /* What a build carries from step to step. */
 struct build {
 	const struct config *config;
@@ -336,7 +342,7 @@ static int place_ring(struct build *build, struct table_service *new,
 	err = arena_allocate(&build->arena, size, &new->record.ring);
 	if (err == -ENOSPC)
 		return error_set(build->error, ENOSPC,
-				 "%s: no room for a ring of %u slots: raise capacity.slots (now %u) and restart with an empty data plane",
+				 "%s: no room for a ring of %u slots beside the present ones: raise capacity.slots (now %u, " ENLARGE,
 				 new->info.name, size, build->next->capacity.slots);
 	return err;
 }
@@ -383,7 +389,7 @@ static int build_members(struct build *build, uint32_t service,
 
 		if (!index)
 			return error_set(build->error, ENOSPC,
-					 "%s: no free backend index: raise capacity.backends (now %u) and restart with an empty data plane",
+					 "%s: no free backend index beside the present ones: raise capacity.backends (now %u, " ENLARGE,
 					 config->name, build->next->capacity.backends);
 		hop = build->next_hop(build->next_hop_arg, &backend->address);
 		if (!backend_usable(backend, config->forward, hop,
@@ -471,7 +477,7 @@ static int place_record(struct build *build, struct table_service *new,
 		}
 	}
 	return error_set(build->error, ENOSPC,
-			 "%s: no free place in the service table: raise capacity.services (now %u) and restart with an empty data plane",
+			 "%s: no free place in the service table: raise capacity.services (now %u, " ENLARGE,
 			 new->info.name, build->next->capacity.services);
 }
 
@@ -485,7 +491,7 @@ static int build_service(struct build *build, const struct config_service *confi
 
 	if (!new)
 		return error_set(build->error, ENOSPC,
-				 "%s: no free service index: raise capacity.services (now %u) and restart with an empty data plane",
+				 "%s: no free service index beside the present ones: raise capacity.services (now %u, " ENLARGE,
 				 config->name, build->next->capacity.services);
 	describe_service(build, new, config);
 	err = place_record(build, new, old);
