@@ -29,24 +29,25 @@ static __always_inline struct weir_limit_cell *claim_cell(struct weir_limit_line
 {
 	struct weir_limit_cell *victim = &line->cell[0];
 	__s64 least = 0x7fffffffffffffffLL;
-	__u64 old_key, old_tat;
+	__u64 old_key = 0, old_tat = 0;
 
 #pragma unroll
 	for (int i = 0; i < WEIR_CELLS_PER_LINE; i++) {
 		struct weir_limit_cell *cell = &line->cell[i];
 		__u64 owner = *(volatile __u64 *)&cell->key;
-		__s64 debt = owner ? (__s64)(cell->tat - now) : -0x7fffffffffffffffLL;
+		__u64 tat = *(volatile __u64 *)&cell->tat;
+		__s64 debt = owner ? (__s64)(tat - now) : -0x7fffffffffffffffLL;
 
 		if (owner == key)
 			return cell;
 		if (debt < least) {
 			least = debt;
 			victim = cell;
+			old_key = owner;
+			old_tat = tat;
 		}
 	}
 
-	old_key = *(volatile __u64 *)&victim->key;
-	old_tat = *(volatile __u64 *)&victim->tat;
 	if (__sync_val_compare_and_swap(&victim->key, old_key, key) != old_key)
 		return victim->key == key ? victim : NULL;	/* another CPU was faster */
 	if (old_key && least > 0)

@@ -84,7 +84,7 @@ enum weir_service_state {
  * found within WEIR_SERVICE_PROBES positions from weir_service_hash(key), or is not
  * there. (A BPF hash map would cost half of what the whole program does.)
  */
-#define WEIR_SERVICE_PROBES 8
+#define WEIR_SERVICE_PROBES 16
 
 struct weir_service {
 	struct weir_service_key key;

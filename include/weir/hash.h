@@ -73,9 +73,11 @@ WEIR_INLINE __u32 weir_service_hash(const struct weir_service_key *key)
 	__u64 low = (__u64)key->address[1] << 32 | key->address[0];
 	__u64 high = (__u64)key->address[3] << 32 | key->address[2];
 	__u64 rest = (__u64)key->family << 24 | (__u64)key->protocol << 16 | key->port;
+	__u64 h = (low ^ rest << 32) * 0xff51afd7ed558ccdULL +
+		  (high ^ rest) * 0xc4ceb9fe1a85ec53ULL;
 
-	return ((low ^ rest << 32) * 0xff51afd7ed558ccdULL +
-		(high ^ rest) * 0xc4ceb9fe1a85ec53ULL) >> 32;
+	/* What differs most, an address's last byte, stands in the top bits: once more. */
+	return (h ^ h >> 32) * 0x9e3779b97f4a7c15ULL >> 32;
 }
 
 /* Scale a hash to 0..size-1 without a division. size is below 2^32. */

@@ -2,6 +2,7 @@
 /* agent.c - see agent.h: start, reconcile, stop. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -10,7 +11,7 @@
 #include "agent/api.h"
 #include "log.h"
 
-static const struct timeval retry_time = { .tv_sec = 2 };
+static const struct timeval tick_time = { .tv_sec = 2 };
 
 static const struct next_hop *find_next_hop(void *arg, const struct address *address)
 {
@@ -96,23 +97,6 @@ static int apply(struct agent *agent, struct error *error)
 	return err;
 }
 
-static void attach_wanted(struct agent *agent)
-{
-	size_t left = 0;
-
-	agent->attach_error.text[0] = '\0';
-	for (size_t i = 0; i < agent->wanted_count; i++) {
-		struct config_interface *wanted = &agent->wanted[i];
-
-		if (dataplane_attach(agent->dataplane, wanted->name, wanted->generic,
-				     &agent->attach_error))
-			agent->wanted[left++] = *wanted;
-		else
-			log_info("%s: attached", wanted->name);
-	}
-	agent->wanted_count = left;
-}
-
 void agent_reconcile(struct agent *agent)
 {
 	char before[sizeof(agent->apply_error.text)];
@@ -122,13 +106,47 @@ void agent_reconcile(struct agent *agent)
 		agent->apply_error.text[0] = '\0';
 	else if (strcmp(before, agent->apply_error.text))
 		log_error("%s", agent->apply_error.text);
-
-	attach_wanted(agent);
-	if (agent->apply_error.text[0] || agent->wanted_count)
-		evtimer_add(agent->retry, &retry_time);
 }
 
 /* --- interfaces ------------------------------------------------------------------------- */
+
+static bool is_attached(const struct interface *interfaces, size_t count, const char *name,
+			bool generic)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(interfaces[i].name, name) && interfaces[i].generic == generic)
+			return true;
+	return false;
+}
+
+/*
+ * Attach what is wanted and is not attached: at the start, and when an interface was
+ * deleted and is there again, or somebody else took the program off.
+ */
+static void attach_wanted(struct agent *agent)
+{
+	struct error error = {}, before = agent->attach_error;
+	struct interface *interfaces;
+	size_t count;
+
+	agent->attach_error.text[0] = '\0';
+	if (dataplane_interfaces(agent->dataplane, &interfaces, &count, &agent->attach_error))
+		return;
+	for (size_t i = 0; i < agent->wanted_count; i++) {
+		const struct config_interface *wanted = &agent->wanted[i];
+
+		if (is_attached(interfaces, count, wanted->name, wanted->generic))
+			continue;
+		if (!dataplane_attach(agent->dataplane, wanted->name, wanted->generic, &error))
+			log_info("%s: attached in %s mode", wanted->name,
+				 wanted->generic ? "generic" : "native");
+		else if (!agent->attach_error.text[0])
+			agent->attach_error = error;
+	}
+	free(interfaces);
+	if (agent->attach_error.text[0] && strcmp(before.text, agent->attach_error.text))
+		log_error("%s", agent->attach_error.text);
+}
 
 static void forget_wanted(struct agent *agent, const char *name)
 {
@@ -138,23 +156,44 @@ static void forget_wanted(struct agent *agent, const char *name)
 		if (strcmp(agent->wanted[i].name, name))
 			agent->wanted[left++] = agent->wanted[i];
 	agent->wanted_count = left;
-	if (!left)
-		agent->attach_error.text[0] = '\0';
+}
+
+static int want(struct agent *agent, const char *name, bool generic)
+{
+	struct config_interface *wanted;
+
+	forget_wanted(agent, name);
+	wanted = realloc(agent->wanted, (agent->wanted_count + 1) * sizeof(*wanted));
+	if (!wanted)
+		return -ENOMEM;
+	agent->wanted = wanted;
+	wanted += agent->wanted_count++;
+	*wanted = (struct config_interface){ .generic = generic };
+	snprintf(wanted->name, sizeof(wanted->name), "%s", name);
+	return 0;
 }
 
 static int want_configured(struct agent *agent)
 {
 	const struct config *config = store_config(agent->store);
-	struct config_interface *wanted = calloc(config->interface_count + 1, sizeof(*wanted));
+	int err = 0;
 
-	if (!wanted)
-		return -ENOMEM;
-	if (config->interface_count)
-		memcpy(wanted, config->interfaces, config->interface_count * sizeof(*wanted));
-	free(agent->wanted);
-	agent->wanted = wanted;
-	agent->wanted_count = config->interface_count;
-	return 0;
+	for (size_t i = 0; i < config->interface_count && !err; i++)
+		err = want(agent, config->interfaces[i].name, config->interfaces[i].generic);
+	return err;
+}
+
+/* What an agent before us attached on the operator's word. */
+static int want_adopted(struct agent *agent, struct error *error)
+{
+	struct interface *interfaces;
+	size_t count;
+	int err = dataplane_interfaces(agent->dataplane, &interfaces, &count, error);
+
+	for (size_t i = 0; !err && i < count; i++)
+		err = want(agent, interfaces[i].name, interfaces[i].generic);
+	free(interfaces);
+	return err == -ENOMEM ? error_set(error, ENOMEM, "out of memory") : err;
 }
 
 int agent_attach(struct agent *agent, const char *interface, bool generic,
@@ -164,9 +203,10 @@ int agent_attach(struct agent *agent, const char *interface, bool generic,
 
 	if (err)
 		return err;
-	forget_wanted(agent, interface);
 	log_info("%s: attached in %s mode", interface, generic ? "generic" : "native");
-	return 0;
+	err = want(agent, interface, generic);
+	attach_wanted(agent);
+	return err ? error_set(error, ENOMEM, "out of memory") : 0;
 }
 
 int agent_detach(struct agent *agent, const char *interface, struct error *error)
@@ -174,6 +214,7 @@ int agent_detach(struct agent *agent, const char *interface, struct error *error
 	int err = dataplane_detach(agent->dataplane, interface, error);
 
 	forget_wanted(agent, interface);
+	attach_wanted(agent);
 	if (!err)
 		log_info("%s: detached", interface);
 	return err;
@@ -181,9 +222,13 @@ int agent_detach(struct agent *agent, const char *interface, struct error *error
 
 /* --- events ----------------------------------------------------------------------------- */
 
-static void on_retry(evutil_socket_t fd, short what, void *arg)
+static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
-	agent_reconcile(arg);
+	struct agent *agent = arg;
+
+	if (agent->apply_error.text[0])
+		agent_reconcile(agent);
+	attach_wanted(agent);
 }
 
 static void on_next_hops(void *arg)
@@ -212,6 +257,7 @@ static void on_config(void *arg)
 	if (want_configured(agent))
 		log_error("out of memory");
 	agent_reconcile(agent);
+	attach_wanted(agent);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
@@ -271,8 +317,8 @@ static int start(struct agent *agent, struct error *error)
 
 	agent->base = event_base_new();
 	if (agent->base)
-		agent->retry = evtimer_new(agent->base, on_retry, agent);
-	if (!agent->retry)
+		agent->tick = event_new(agent->base, -1, EV_PERSIST, on_tick, agent);
+	if (!agent->tick || event_add(agent->tick, &tick_time))
 		return error_set(error, ENOMEM, "out of memory");
 
 	err = catch_signals(agent, error);
@@ -284,12 +330,15 @@ static int start(struct agent *agent, struct error *error)
 		err = next_hops_open(agent->base, on_next_hops, agent, &agent->next_hops, error);
 	if (!err)
 		err = api_open(agent, agent->options->socket, &agent->api, error);
+	if (!err)
+		err = want_adopted(agent, error);
 	if (!err && want_configured(agent))
 		err = error_set(error, ENOMEM, "out of memory");
 	if (err)
 		return err;
 	store_set_callbacks(agent->store, &callbacks);
 	agent_reconcile(agent);
+	attach_wanted(agent);
 	return 0;
 }
 
@@ -305,7 +354,7 @@ static void leave_dataplane(struct agent *agent)
 		return;
 	}
 	for (size_t i = 0; agent->options->teardown_on_exit && i < count; i++)
-		if (agent_detach(agent, interfaces[i].name, &error))
+		if (dataplane_detach(agent->dataplane, interfaces[i].name, &error))
 			log_error("%s", error.text);
 	free(interfaces);
 	if (dataplane_interfaces(agent->dataplane, &interfaces, &count, &error))
@@ -329,8 +378,8 @@ static void stop(struct agent *agent)
 	for (int i = 0; i < 3; i++)
 		if (agent->signals[i])
 			event_free(agent->signals[i]);
-	if (agent->retry)
-		event_free(agent->retry);
+	if (agent->tick)
+		event_free(agent->tick);
 	if (agent->base)
 		event_base_free(agent->base);
 }

@@ -32,12 +32,12 @@ struct agent {
 	struct dataplane *dataplane;
 	struct tables *tables;		/* what the kernel holds */
 	struct api *api;
-	struct event *retry;		/* apply or attach again */
+	struct event *tick;		/* what failed is tried again */
 	struct event *signals[3];
-	struct config_interface *wanted;	/* configured interfaces not attached yet */
+	struct config_interface *wanted;	/* what is to be attached, and stay so */
 	size_t wanted_count;
 	struct error apply_error;	/* text[0] == 0: the tables are as desired */
-	struct error attach_error;
+	struct error attach_error;	/* of the first wanted interface that is not attached */
 	time_t started_at;
 	bool adopted;
 };

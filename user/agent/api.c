@@ -61,14 +61,16 @@ static int get_interfaces(struct call *call, json_t **answer, struct error *erro
 
 static int put_interface(struct call *call, json_t **answer, struct error *error)
 {
-	const char *mode = json_string_value(json_object_get(call->body, "mode"));
+	const char *mode = "native";
 	int err;
 
-	if (mode && strcmp(mode, "native") && strcmp(mode, "generic"))
-		return error_set(error, EINVAL, "mode \"%s\": allowed are native and generic",
+	if (call->body && json_unpack_ex(call->body, NULL, JSON_STRICT, "{s?s}", "mode", &mode))
+		return error_set(error, EINVAL,
+				 "the body is not {\"mode\": \"native\"} or {\"mode\": \"generic\"}");
+	if (strcmp(mode, "native") && strcmp(mode, "generic"))
+		return error_set(error, EINVAL, "mode is \"%s\", allowed are native and generic",
 				 mode);
-	err = agent_attach(call->agent, call->segment[1], mode && !strcmp(mode, "generic"),
-			   error);
+	err = agent_attach(call->agent, call->segment[1], !strcmp(mode, "generic"), error);
 	return err ? err : report_interface(call->agent, call->segment[1], answer, error);
 }
 
@@ -259,6 +261,7 @@ static bool matches(const struct route *route, const struct call *call)
 static int cut_path(struct call *call, char *path, char **decoded)
 {
 	char *rest = path, *segment;
+	size_t length;
 
 	segment = strsep(&rest, "/");
 	if (!rest || *segment || strcmp(strsep(&rest, "/"), "v1"))
@@ -266,9 +269,11 @@ static int cut_path(struct call *call, char *path, char **decoded)
 	while ((segment = strsep(&rest, "/"))) {
 		if (call->segments == SEGMENTS_MAX)
 			return -ENOENT;
-		decoded[call->segments] = evhttp_uridecode(segment, 0, NULL);
+		decoded[call->segments] = evhttp_uridecode(segment, 0, &length);
 		if (!decoded[call->segments])
 			return -ENOMEM;
+		if (strlen(decoded[call->segments]) != length)
+			return -ENOENT;		/* no name holds a NUL byte */
 		call->segment[call->segments] = decoded[call->segments];
 		call->segments++;
 	}
@@ -305,8 +310,11 @@ static int dispatch(struct call *call, struct evhttp_request *request, json_t **
 		if (!matches(route, call))
 			continue;
 		known = true;
-		if (route->method == method)
-			return route->handle(call, answer, error);
+		if (route->method != method)
+			continue;
+		if (method & (POST | PATCH) && !call->body)
+			return error_set(error, EINVAL, "the body is missing: a JSON object");
+		return route->handle(call, answer, error);
 	}
 	if (known)
 		return error_set(error, ENOSYS, "%s: this method is not allowed here",
@@ -387,6 +395,20 @@ static void reply(struct evhttp_request *request, int status, const json_t *answ
 	free(text);
 }
 
+/* What a client sent may come back in the line, and need not be UTF-8. */
+static json_t *error_json(const struct error *error)
+{
+	json_t *answer = json_pack("{s:s}", "error", error->text);
+	struct error plain = *error;
+
+	if (answer)
+		return answer;
+	for (char *at = plain.text; *at; at++)
+		if (*at & 0x80)
+			*at = '?';
+	return json_pack("{s:s}", "error", plain.text);
+}
+
 static void on_request(struct evhttp_request *request, void *arg)
 {
 	struct api *api = arg;
@@ -397,7 +419,7 @@ static void on_request(struct evhttp_request *request, void *arg)
 
 	if (err) {
 		json_decref(answer);
-		answer = json_pack("{s:s}", "error", error.text);
+		answer = error_json(&error);
 	} else if (!answer) {
 		answer = json_object();
 	}
@@ -443,6 +465,7 @@ static void admit_group(const char *path)
 static int listen_on(const char *path, struct error *error)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat info;
 	mode_t mask;
 	int fd, err;
 
@@ -453,6 +476,9 @@ static int listen_on(const char *path, struct error *error)
 		return error_set(error, EADDRINUSE, "another weir agent answers on %s", path);
 
 	make_folder(path);
+	if (!lstat(path, &info) && !S_ISSOCK(info.st_mode))
+		return error_set(error, EEXIST, "%s is there and is not a socket: name another",
+				 path);
 	unlink(path);	/* left by an agent that was killed */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)

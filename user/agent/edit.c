@@ -73,13 +73,15 @@ static int give_up(struct edit *edit, int err)
 
 static int add_element(struct edit *edit, json_t *body, struct error *error)
 {
-	json_array_append(edit->list, body);
+	if (json_array_append(edit->list, body))
+		return give_up(edit, error_set(error, ENOMEM, "out of memory"));
 	return finish(edit, error);
 }
 
 static int set_element(struct edit *edit, json_t *body, struct error *error)
 {
-	json_object_update(json_array_get(edit->list, edit->at), body);
+	if (json_object_update(json_array_get(edit->list, edit->at), body))
+		return give_up(edit, error_set(error, ENOMEM, "out of memory"));
 	return finish(edit, error);
 }
 

@@ -12,8 +12,15 @@
 #include "file.h"
 #include "log.h"
 
-/* Editors write in several steps: look at the file when it has been quiet this long. */
+/*
+ * Editors write in several steps: look at the file when its folder has been quiet for
+ * this long, but do not put that off for ever, for others may be busy there.
+ */
 static const struct timeval settle_time = { .tv_usec = 50 * 1000 };
+#define POSTPONEMENTS 20
+
+/* A folder that cannot be watched, perhaps because it is gone: look this often. */
+static const struct timeval poll_time = { .tv_sec = 1 };
 
 struct store {
 	char path[PATH_MAX];
@@ -26,29 +33,37 @@ struct store {
 	struct error error;	/* text[0] == 0: none */
 	int inotify;
 	struct event *notified, *settled;
+	int postponed;		/* so often since `settled` came last */
+	bool polled;		/* for want of a watch */
 };
 
 static const uint32_t watched_events = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM |
-				       IN_CREATE | IN_DELETE | IN_ATTRIB;
+				       IN_CREATE | IN_DELETE | IN_ATTRIB | IN_MOVE_SELF;
 
-static void watch_folder_of(struct store *store, const char *path)
+static bool watch_folder_of(struct store *store, const char *path)
 {
 	char copy[PATH_MAX];
 
 	snprintf(copy, sizeof(copy), "%s", path);
-	if (inotify_add_watch(store->inotify, dirname(copy), watched_events) < 0)
-		log_warning("cannot watch the folder of %s: %s: edits are seen on SIGHUP only",
-			    path, strerror(errno));
+	if (inotify_add_watch(store->inotify, dirname(copy), watched_events) >= 0)
+		return true;
+	if (!store->polled)
+		log_warning("cannot watch the folder of %s: %s: looking every second", path,
+			    strerror(errno));
+	return false;
 }
 
 /* The folder of the name and, through symbolic links, the folder of the file itself. */
 static void watch(struct store *store)
 {
+	bool watched = watch_folder_of(store, store->path);
 	char target[PATH_MAX];
 
-	watch_folder_of(store, store->path);
 	if (realpath(store->path, target) && strcmp(target, store->path))
-		watch_folder_of(store, target);
+		watched = watch_folder_of(store, target) && watched;
+	store->polled = !watched;
+	if (store->polled)
+		event_add(store->settled, &poll_time);
 }
 
 static int accept_config(struct store *store, const struct config *config,
@@ -119,7 +134,9 @@ void store_reload(struct store *store)
 	}
 	if (!err)
 		error.text[0] = '\0';
-	else if (strcmp(error.text, store->error.text))
+	else if (!strcmp(error.text, store->error.text))
+		return;
+	else
 		log_error("%s: the last good configuration stays in force", error.text);
 	store->error = error;
 	if (store->callbacks.changed)
@@ -128,7 +145,10 @@ void store_reload(struct store *store)
 
 static void on_settled(evutil_socket_t fd, short what, void *arg)
 {
-	store_reload(arg);
+	struct store *store = arg;
+
+	store->postponed = 0;
+	store_reload(store);
 }
 
 static void on_notified(evutil_socket_t fd, short what, void *arg)
@@ -138,7 +158,8 @@ static void on_notified(evutil_socket_t fd, short what, void *arg)
 
 	while (read(fd, events, sizeof(events)) > 0)
 		;	/* which file it was does not matter: contents are compared */
-	event_add(store->settled, &settle_time);
+	if (store->postponed++ < POSTPONEMENTS)
+		event_add(store->settled, &settle_time);
 }
 
 static int start_watching(struct store *store, struct event_base *base, struct error *error)
