@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * apply.c - the tables follow the configuration: what stays keeps its index and its
+ * counters, what is new starts at zero, what does not fit changes nothing.
+ */
+#include <errno.h>
+#include <linux/bpf.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/hash.h>
+
+#include "harness.h"
+
+#define SERVICE(name, address, port, backends)					\
+	"{'name': '" name "', 'address': '" address "', 'port': " port ","	\
+	" 'protocol': 'tcp', 'backends': [" backends "]}"
+#define WEB(backends) SERVICE("web", "203.0.113.10", "80", backends)
+#define BACKEND(n) "{'address': '10.0.1." #n "'}"
+#define DRAINING(n) "{'address': '10.0.1." #n "', 'state': 'draining'}"
+
+static const struct variant *const tcp = &variants[0];
+
+/* A flow to 203.0.113.10. */
+static void flow(struct frame *frame, uint16_t port, uint16_t source_port)
+{
+	struct recipe recipe = request(tcp, port);
+
+	recipe.source_port = source_port;
+	frame_build(frame, &recipe);
+}
+
+static void send_flows(const struct world *world, uint16_t port, unsigned int flows)
+{
+	struct frame frame;
+
+	for (unsigned int i = 0; i < flows; i++) {
+		flow(&frame, port, 1000 + i);
+		check(verdict_of(world, &frame) == XDP_TX, "flow %u is not forwarded", i);
+	}
+}
+
+static uint64_t packets_of(const struct world *world, const char *service, const char *backend)
+{
+	struct counters counters;
+
+	counters_read(world, &counters);
+	return counters.backend[backend_index(world, service, backend)].packets;
+}
+
+/* --- backends --------------------------------------------------------------------------- */
+
+static void backends_come_and_go(void **state)
+{
+	struct world *world = fresh_world(&world_capacity);
+	struct weir_backend_counters of_two;
+	uint32_t one, two, three;
+	struct counters counters;
+	uint64_t of_one;
+
+	world_serve(world, WEB(BACKEND(1) "," BACKEND(2)));
+	send_flows(world, 80, 100);
+	one = backend_index(world, "web", "10.0.1.1");
+	two = backend_index(world, "web", "10.0.1.2");
+	of_one = packets_of(world, "web", "10.0.1.1");
+	check(of_one > 0 && of_one < 100, "backend 1 got %ju", (uintmax_t)of_one);
+
+	world_serve(world, WEB(BACKEND(3) "," BACKEND(1)));
+	three = backend_index(world, "web", "10.0.1.3");
+	check(backend_index(world, "web", "10.0.1.1") == one, "what stayed has a new index");
+	check(three != two, "index %u was reused at once", two);
+	check(packets_of(world, "web", "10.0.1.1") == of_one, "what stayed lost its counters");
+	check(packets_of(world, "web", "10.0.1.3") == 0, "what is new has old counters");
+	check(!world->present->backends[two].info.service[0], "what left is still there");
+
+	counters_read(world, &counters);
+	of_two = counters.backend[two];
+	send_flows(world, 80, 100);
+	counters_read(world, &counters);
+	check(!memcmp(&of_two, &counters.backend[two], sizeof(of_two)),
+	      "what left still gets packets");
+	check(packets_of(world, "web", "10.0.1.3") > 0, "what is new gets none");
+
+	world_serve(world, WEB(BACKEND(1) "," BACKEND(2) "," BACKEND(3)));
+	check(backend_index(world, "web", "10.0.1.1") == one, "1 has a new index");
+	check(backend_index(world, "web", "10.0.1.3") == three, "3 has a new index");
+	check(backend_index(world, "web", "10.0.1.2") != two, "what returned has its old index");
+	check(packets_of(world, "web", "10.0.1.2") == 0, "what returned has old counters");
+}
+
+/* With three indices they soon are used again: each incarnation counts from zero. */
+static void reused_indices_count_from_zero(void **state)
+{
+	struct config_capacity capacity = world_capacity;
+	struct world *world;
+	bool used[4] = {};
+
+	capacity.backends = 4;
+	world = fresh_world(&capacity);
+	for (int n = 1; n <= 8; n++) {
+		char address[32];
+		uint32_t index;
+
+		snprintf(address, sizeof(address), "10.0.1.%d", n);
+		world_serve(world, SERVICE("web", "203.0.113.10", "80", "{'address': '%s'}"),
+			    address);
+		index = backend_index(world, "web", address);
+		subject("backend %d, index %u", n, index);
+		check(packets_of(world, "web", address) == 0, "it has old counters");
+		send_flows(world, 80, 5);
+		check(packets_of(world, "web", address) == 5, "its packets are not counted");
+		check(n < 4 || used[index], "the index is new");
+		used[index] = true;
+	}
+}
+
+static void draining_and_back(void **state)
+{
+	struct world *world = fresh_world(&world_capacity);
+	uint32_t index;
+	uint64_t count;
+
+	world_serve(world, WEB(BACKEND(1) "," BACKEND(2)));
+	send_flows(world, 80, 100);
+	index = backend_index(world, "web", "10.0.1.2");
+	count = packets_of(world, "web", "10.0.1.2");
+
+	world_serve(world, WEB(BACKEND(1) "," DRAINING(2)));
+	send_flows(world, 80, 100);
+	check(packets_of(world, "web", "10.0.1.2") == count, "it gets flows while draining");
+	world_serve(world, WEB(BACKEND(1) "," BACKEND(2)));
+	send_flows(world, 80, 100);
+	check(backend_index(world, "web", "10.0.1.2") == index, "it has another index");
+	check(packets_of(world, "web", "10.0.1.2") == 2 * count,
+	      "not the same flows as before, or not counted on");
+}
+
+/* --- services --------------------------------------------------------------------------- */
+
+static void services_come_and_go(void **state)
+{
+	struct world *world = fresh_world(&world_capacity);
+	struct counters counters;
+	uint32_t web;
+
+	world_serve(world, WEB(BACKEND(1)) "," SERVICE("ssh", "203.0.113.10", "22", BACKEND(1)));
+	send_flows(world, 80, 7);
+	web = service_index(world, "web");
+
+	world_serve(world, SERVICE("dns", "203.0.113.10", "53", BACKEND(1)) "," WEB(BACKEND(1)));
+	check(service_index(world, "web") == web, "what stayed has a new index");
+	send_flows(world, 80, 1);
+	send_flows(world, 53, 2);
+	counters_read(world, &counters);
+	check(counters.service[web].packets == 8, "what stayed lost its counters");
+	check(counters.service[service_index(world, "dns")].packets == 2, "dns is not counted");
+	check(packets_of(world, "web", "10.0.1.1") == 8 && packets_of(world, "dns", "10.0.1.1") == 2,
+	      "a backend of two services has one counter");
+}
+
+static void reused_service_counts_from_zero(void **state)
+{
+	struct config_capacity capacity = world_capacity;
+	struct counters counters;
+	struct world *world;
+
+	capacity.services = 2;
+	world = fresh_world(&capacity);
+	for (int n = 0; n < 5; n++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "service-%d", n);
+		subject("%s", name);
+		world_serve(world, "{'name': '%s', 'address': '203.0.113.10', 'port': %d,"
+			    " 'protocol': 'tcp', 'backends': [{'address': '10.0.1.1'}]}", name,
+			    80 + n);
+		send_flows(world, 80 + n, 3);
+		counters_read(world, &counters);
+		check(counters.service[service_index(world, name)].packets == 3,
+		      "%ju packets", (uintmax_t)counters.service[0].packets);
+	}
+}
+
+struct key_row {
+	const char *name;
+	const char *address, *port, *protocol;
+};
+
+static const struct key_row keys[] = {
+	{ "address", "203.0.113.11", "80", "tcp" },
+	{ "port", "203.0.113.10", "8080", "tcp" },
+	{ "any port", "203.0.113.12", "'any'", "tcp" },
+	{ "protocol", "203.0.113.10", "80", "udp" },
+	{ "family", "2001:db8:5::10", "80", "tcp" },
+};
+
+static void build_for_key(struct frame *frame, const struct key_row *key)
+{
+	bool udp = !strcmp(key->protocol, "udp"), v6 = strchr(key->address, ':');
+	uint16_t port = strtoul(key->port, NULL, 10);
+	struct recipe recipe = request(&variants[2 * v6 + udp], port ? port : 4711);
+
+	set_destination(&recipe, key->address);
+	frame_build(frame, &recipe);
+}
+
+static void serve_key(struct world *world, const struct key_row *key)
+{
+	world_serve(world, "{'name': 'web', 'address': '%s', 'port': %s, 'protocol': '%s',"
+		    " 'backends': [{'address': '10.0.1.1'}]}", key->address, key->port,
+		    key->protocol);
+}
+
+/* The service moves to another address, port, ... and keeps what was counted. */
+static void key_changes(void **state)
+{
+	static const struct key_row first = { "first", "203.0.113.10", "80", "tcp" };
+	static const struct route route = { "web", "10.0.1.1", .l2 = false };
+	struct world *world = fresh_world(&world_capacity);
+	const struct key_row *before = &first;
+	uint32_t service, backend;
+
+	serve_key(world, before);
+	service = service_index(world, "web");
+	backend = backend_index(world, "web", "10.0.1.1");
+	for (size_t i = 0; i < ROWS(keys); i++) {
+		struct counters counted, kept;
+		struct frame old, new;
+
+		subject("%s", keys[i].name);
+		build_for_key(&old, before);
+		build_for_key(&new, &keys[i]);
+		expect_pass(world, &new);
+		expect_forward(world, &old, &route);
+		counters_read(world, &counted);
+		serve_key(world, &keys[i]);
+		counters_read(world, &kept);
+		counters_check(&kept, &counted);
+		check(service_index(world, "web") == service &&
+		      backend_index(world, "web", "10.0.1.1") == backend, "new index");
+		expect_pass(world, &old);
+		expect_forward(world, &new, &route);
+		before = &keys[i];
+	}
+}
+
+/* In one step each takes the key that the other had. */
+static void keys_are_swapped(void **state)
+{
+	struct world *world = fresh_world(&world_capacity);
+	struct frame to_80, to_81;
+
+	flow(&to_80, 80, 1000);
+	flow(&to_81, 81, 1000);
+	for (int i = 0; i < 4; i++) {
+		const struct route one = { "one", "10.0.1.1", .l2 = false };
+		const struct route two = { "two", "10.0.1.2", .l2 = false };
+
+		subject("swap %d", i);
+		if (i % 2)
+			world_serve(world, SERVICE("one", "203.0.113.10", "81", BACKEND(1)) ","
+				    SERVICE("two", "203.0.113.10", "80", BACKEND(2)));
+		else
+			world_serve(world, SERVICE("one", "203.0.113.10", "80", BACKEND(1)) ","
+				    SERVICE("two", "203.0.113.10", "81", BACKEND(2)));
+		expect_forward(world, &to_80, i % 2 ? &two : &one);
+		expect_forward(world, &to_81, i % 2 ? &one : &two);
+	}
+}
+
+static void forward_changes(void **state)
+{
+	static const char *const ways[] = { "ipip", "l2", "ipip" };
+	struct world *world = fresh_world(&world_capacity);
+	struct frame frame;
+
+	flow(&frame, 80, 1000);
+	for (size_t i = 0; i < ROWS(ways); i++) {
+		const struct route route = { "web", "10.0.1.1", !strcmp(ways[i], "l2") };
+
+		subject("%s", ways[i]);
+		world_serve(world, "{'name': 'web', 'address': '203.0.113.10', 'port': 80,"
+			    " 'protocol': 'tcp', 'forward': '%s',"
+			    " 'backends': [{'address': '10.0.1.1'}]}", ways[i]);
+		expect_forward(world, &frame, &route);
+	}
+}
+
+/* --- the service table: services whose keys meet at one place ---------------------------- */
+
+#define CROWD WEIR_SERVICE_PROBES
+
+/* Ports whose keys have the same position among `positions`. */
+static void find_crowd(uint32_t positions, uint32_t position, uint16_t ports[CROWD + 1])
+{
+	struct address address = ip_address("203.0.113.10");
+	struct weir_service_key key = { .protocol = IPPROTO_TCP, .family = WEIR_IPV4 };
+	size_t found = 0;
+
+	memcpy(key.address, address.word, sizeof(key.address));
+	for (uint32_t port = 1; port <= UINT16_MAX && found <= CROWD; port++) {
+		put16((uint8_t *)&key.port, port);
+		if ((weir_service_hash(&key) & (positions - 1)) == position)
+			ports[found++] = port;
+	}
+	assert_int_equal(found, CROWD + 1);
+}
+
+/* Services "0", "1", ... on these ports, for each bit of `members`. */
+static int serve_crowd(struct world *world, const uint16_t *ports, uint32_t members,
+		       struct error *error)
+{
+	struct tables *next;
+	char *text;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int err;
+
+	for (int i = 0; i <= CROWD; i++)
+		if (members & 1u << i)
+			fprintf(out, "%s{'name': '%d', 'address': '203.0.113.10', 'port': %u,"
+				" 'protocol': 'tcp', 'backends': [{'address': '10.0.1.%d'}]}",
+				ftell(out) ? ", " : "", i, ports[i], i + 1);
+	fclose(out);
+	err = world_build(world, &next, error, text);
+	free(text);
+	if (!err)
+		world_apply(world, next);
+	return err;
+}
+
+static void check_crowd(const struct world *world, const uint16_t *ports, uint32_t members)
+{
+	for (int i = 0; i <= CROWD; i++) {
+		char name[16], backend[32];
+		const struct route route = { name, backend, .l2 = false };
+		struct frame frame;
+
+		snprintf(name, sizeof(name), "%d", i);
+		snprintf(backend, sizeof(backend), "10.0.1.%d", i + 1);
+		flow(&frame, ports[i], 1000);
+		subject("service %d, members 0x%x", i, members);
+		if (members & 1u << i)
+			expect_forward(world, &frame, &route);
+		else
+			expect_pass(world, &frame);
+	}
+}
+
+/*
+ * As many as a probe finds, over the table's end; in changing company, so that probes
+ * cross places of services that have left.
+ */
+static void crowded_place(void **state)
+{
+	const uint32_t all = (1u << CROWD) - 1, positions = service_positions(WORLD_SERVICES);
+	struct world *world = fresh_world(&world_capacity);
+	uint16_t ports[CROWD + 1];
+	uint64_t numbers = 3;
+	struct error error;
+
+	find_crowd(positions, positions - CROWD / 2, ports);
+	assert_int_equal(serve_crowd(world, ports, all, &error), 0);
+	check_crowd(world, ports, all);
+	assert_int_equal(serve_crowd(world, ports, 1u << (CROWD - 1), &error), 0);
+	check_crowd(world, ports, 1u << (CROWD - 1));
+	for (int i = 0; i < 10; i++) {
+		uint32_t members = random_next(&numbers) & all & random_next(&numbers);
+
+		assert_int_equal(serve_crowd(world, ports, members, &error), 0);
+		check_crowd(world, ports, members);
+	}
+}
+
+static void one_too_many_for_a_place(void **state)
+{
+	const uint32_t all = (1u << CROWD) - 1;
+	struct world *world = fresh_world(&world_capacity);
+	uint16_t ports[CROWD + 1];
+	struct error error;
+
+	find_crowd(service_positions(WORLD_SERVICES), 5, ports);
+	assert_int_equal(serve_crowd(world, ports, all, &error), 0);
+	check(serve_crowd(world, ports, all | 1u << CROWD, &error) == -ENOSPC, "it was placed");
+	check(strstr(error.text, "capacity.services"), "message: %s", error.text);
+	check_crowd(world, ports, all);
+}
+
+/* --- rings ------------------------------------------------------------------------------ */
+
+/* Rings of 1,021 and 4,093 slots by turns, in an arena without room for a leak. */
+static void ring_grows_and_shrinks(void **state)
+{
+	struct config_capacity capacity = world_capacity;
+	struct world *world;
+
+	capacity.slots = 5120;
+	world = fresh_world(&capacity);
+	for (int i = 0; i < 6; i++) {
+		uint32_t size = i % 2 ? 4093 : 1021;
+		const struct table_service *web;
+
+		subject("turn %d", i);
+		if (i % 2)
+			world_serve(world, WEB(BACKEND(1) "," BACKEND(2) "," BACKEND(3) ","
+				    BACKEND(4) "," BACKEND(5) "," BACKEND(6) "," BACKEND(7) ","
+				    BACKEND(8) "," BACKEND(9) "," BACKEND(10) "," BACKEND(11)));
+		else
+			world_serve(world, WEB(BACKEND(1) "," BACKEND(2)));
+		web = tables_find_service(world->present, "web");
+		check(web->record.ring.size == size, "%u slots", web->record.ring.size);
+		send_flows(world, 80, 200);
+	}
+}
+
+/* --- tables that are too small ---------------------------------------------------------- */
+
+struct full_row {
+	const char *name;
+	struct config_capacity capacity;
+	const char *services;
+	const char *message;
+};
+
+static const struct full_row full[] = {
+	{ "services", { 1, 8, 8192, 4 },
+	  WEB(BACKEND(1)) "," SERVICE("ssh", "203.0.113.10", "22", BACKEND(1)),
+	  "capacity.services (now 1" },
+	{ "backends", { 4, 3, 8192, 4 }, WEB(BACKEND(1) "," BACKEND(2) "," BACKEND(3)),
+	  "capacity.backends (now 3" },
+	{ "slots", { 4, 16, 2048, 4 },
+	  WEB(BACKEND(1)) "," SERVICE("ssh", "203.0.113.10", "22", BACKEND(1)) ","
+	  SERVICE("dns", "203.0.113.10", "53", BACKEND(1)), "capacity.slots (now 2048" },
+};
+
+static void run_full(void **state)
+{
+	static const struct route route = { "web", "10.0.1.1", .l2 = false };
+	const struct full_row *row = *state;
+	struct world *world = fresh_world(&row->capacity);
+	struct tables *next, *after = NULL;
+	struct error error;
+	struct frame frame;
+	int err;
+
+	subject("%s", row->name);
+	world_serve(world, WEB(BACKEND(1)));
+	err = world_build(world, &next, &error, row->services);
+	check(err == -ENOSPC, "tables_build() returned %d", err);
+	check(strstr(error.text, row->message), "message: %s", error.text);
+
+	assert_int_equal(dataplane_read(world->dataplane, &after, &error), 0);
+	tables_check(after, world->present);
+	tables_free(after);
+	flow(&frame, 80, 1000);
+	expect_forward(world, &frame, &route);
+}
+
+void apply_tests(struct suite *suite)
+{
+	add_test(suite, backends_come_and_go, NULL, "apply: backends come and go");
+	add_test(suite, reused_indices_count_from_zero, NULL,
+		 "apply: a backend's reused index counts from zero");
+	add_test(suite, draining_and_back, NULL, "apply: draining and back");
+	add_test(suite, services_come_and_go, NULL, "apply: services come and go");
+	add_test(suite, reused_service_counts_from_zero, NULL,
+		 "apply: a service's reused index counts from zero");
+	add_test(suite, key_changes, NULL, "apply: a service's key changes");
+	add_test(suite, keys_are_swapped, NULL, "apply: two services swap keys");
+	add_test(suite, forward_changes, NULL, "apply: the way of forwarding changes");
+	add_test(suite, crowded_place, NULL, "apply: a crowded place in the service table");
+	add_test(suite, one_too_many_for_a_place, NULL, "apply: one too many for a place");
+	add_test(suite, ring_grows_and_shrinks, NULL, "apply: a ring grows and shrinks");
+	for (size_t i = 0; i < ROWS(full); i++)
+		add_test(suite, run_full, &full[i], "apply: too few %s", full[i].name);
+}
