@@ -25,7 +25,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # -mcpu=v3: 64-bit compare-and-swap. <asm/types.h> is in a multiarch folder on Debian.
-BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -fno-strict-aliasing -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Iinclude -Ibpf $(patsubst %/asm/types.h,-I%,$(wildcard /usr/include/*/asm/types.h)) -MMD -MP
 
 BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))

@@ -139,6 +139,20 @@ static __always_inline enum verdict rewrite_l2(struct packet *packet,
 	return VERDICT_NEXT;
 }
 
+/*
+ * A frame that is addressed to where we would send it was balanced already, and reached
+ * us because a bridge floods or the interface is promiscuous. Sent again, it could circle
+ * between two balancers for ever.
+ */
+static __always_inline bool is_underway(const struct packet *packet,
+					const struct weir_next_hop *hop)
+{
+	const __u16 *half = (const __u16 *)hop->destination;
+
+	return packet->sent_to[0] == half[0] && packet->sent_to[1] == half[1] &&
+	       packet->sent_to[2] == half[2];
+}
+
 static __always_inline enum verdict forward(struct packet *packet)
 {
 	const struct weir_backend *backend = packet->backend;
@@ -147,6 +161,8 @@ static __always_inline enum verdict forward(struct packet *packet)
 
 	if (!hop->ifindex)
 		return drop(packet, WEIR_DROP_no_next_hop);
+	if (is_underway(packet, hop))
+		return VERDICT_PASS;
 
 	if (backend->forward == WEIR_FORWARD_L2)
 		verdict = rewrite_l2(packet, hop);

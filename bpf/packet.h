@@ -24,6 +24,7 @@ struct packet {
 	struct xdp_md *ctx;
 
 	/* parse */
+	__u16 sent_to[3];	/* the frame's destination */
 	__be32 source[4];
 	struct weir_service_key destination;	/* the key under which a service is found */
 	__u32 ports;		/* source and destination port as they stand in the packet */

@@ -137,6 +137,16 @@ static __always_inline enum verdict read_ipv6(struct cursor *cursor, struct pack
 	return read_transport(cursor, packet, payload);
 }
 
+/* Half-words: both are aligned to 2, and fewer loads than bytes. */
+static __always_inline void copy_mac(__u16 *to, const __u8 *from)
+{
+	const __u16 *half = (const __u16 *)from;
+
+	to[0] = half[0];
+	to[1] = half[1];
+	to[2] = half[2];
+}
+
 static __always_inline enum verdict parse(struct packet *packet)
 {
 	struct cursor cursor = frame(packet->ctx);
@@ -145,6 +155,7 @@ static __always_inline enum verdict parse(struct packet *packet)
 	/* A frame for a group address is not for this host alone: never forwarded. */
 	if (!ethernet || ethernet->h_dest[0] & 1)
 		return VERDICT_PASS;
+	copy_mac(packet->sent_to, ethernet->h_dest);
 
 	switch (ethernet->h_proto) {
 	case bpf_htons(ETH_P_IP):

@@ -77,6 +77,9 @@ struct target {
 	char *path;
 	bool exists;
 	struct stat old;
+	int (*look)(void *arg, struct error *error);	/* NULL: none */
+	void *look_arg;
+	bool refused;		/* by look, which has said why */
 };
 
 static int find_target(const char *path, struct target *target, struct error *error)
@@ -153,7 +156,16 @@ static int open_folder(const char *path)
 	return fd;
 }
 
-static int replace(const struct target *target, const char *text, size_t length, int folder)
+static int last_look(struct target *target, struct error *error)
+{
+	int err = target->look ? target->look(target->look_arg, error) : 0;
+
+	target->refused = err;
+	return err;
+}
+
+static int replace(struct target *target, const char *text, size_t length, int folder,
+		   struct error *error)
 {
 	char *temporary;
 	int fd, err;
@@ -167,6 +179,8 @@ static int replace(const struct target *target, const char *text, size_t length,
 		return err;
 	}
 	err = fill(fd, target, text, length);
+	if (!err)
+		err = last_look(target, error);
 	if (!err && rename(temporary, target->path) < 0)
 		err = -errno;
 	if (err)
@@ -177,20 +191,27 @@ static int replace(const struct target *target, const char *text, size_t length,
 	return err;
 }
 
-int file_write(const char *path, const char *text, size_t length, struct error *error)
+int file_write_if(const char *path, const char *text, size_t length,
+		  int (*look)(void *arg, struct error *error), void *arg,
+		  struct error *error)
 {
-	struct target target = { .path = NULL };
+	struct target target = { .look = look, .look_arg = arg };
 	int folder, err = find_target(path, &target, error);
 
 	if (err)
 		goto out;
 	folder = open_folder(target.path);
-	err = folder < 0 ? folder : replace(&target, text, length, folder);
+	err = folder < 0 ? folder : replace(&target, text, length, folder, error);
 	if (folder >= 0)
 		close(folder);
-	if (err)
+	if (err && !target.refused)
 		error_set(error, -err, "cannot write %s: %s", path, strerror(-err));
 out:
 	free(target.path);
 	return err;
+}
+
+int file_write(const char *path, const char *text, size_t length, struct error *error)
+{
+	return file_write_if(path, text, length, NULL, NULL, error);
 }

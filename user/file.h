@@ -23,4 +23,12 @@ int file_read(const char *path, char **text, size_t *length, struct error *error
  */
 int file_write(const char *path, const char *text, size_t length, struct error *error);
 
+/*
+ * The same, but look once more when the new content is on the disk and only the rename
+ * is left: a look that returns -errno, with its line in *error, leaves the file alone.
+ */
+int file_write_if(const char *path, const char *text, size_t length,
+		  int (*look)(void *arg, struct error *error), void *arg,
+		  struct error *error);
+
 #endif

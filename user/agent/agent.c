@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include "agent/agent.h"
@@ -110,15 +111,6 @@ void agent_reconcile(struct agent *agent)
 
 /* --- interfaces ------------------------------------------------------------------------- */
 
-static bool is_attached(const struct interface *interfaces, size_t count, const char *name,
-			bool generic)
-{
-	for (size_t i = 0; i < count; i++)
-		if (!strcmp(interfaces[i].name, name) && interfaces[i].generic == generic)
-			return true;
-	return false;
-}
-
 /*
  * Attach what is wanted and is not attached: at the start, and when an interface was
  * deleted and is there again, or somebody else took the program off.
@@ -126,16 +118,12 @@ static bool is_attached(const struct interface *interfaces, size_t count, const 
 static void attach_wanted(struct agent *agent)
 {
 	struct error error = {}, before = agent->attach_error;
-	struct interface *interfaces;
-	size_t count;
 
 	agent->attach_error.text[0] = '\0';
-	if (dataplane_interfaces(agent->dataplane, &interfaces, &count, &agent->attach_error))
-		return;
 	for (size_t i = 0; i < agent->wanted_count; i++) {
 		const struct config_interface *wanted = &agent->wanted[i];
 
-		if (is_attached(interfaces, count, wanted->name, wanted->generic))
+		if (dataplane_is_attached(agent->dataplane, wanted->name, wanted->generic))
 			continue;
 		if (!dataplane_attach(agent->dataplane, wanted->name, wanted->generic, &error))
 			log_info("%s: attached in %s mode", wanted->name,
@@ -143,7 +131,6 @@ static void attach_wanted(struct agent *agent)
 		else if (!agent->attach_error.text[0])
 			agent->attach_error = error;
 	}
-	free(interfaces);
 	if (agent->attach_error.text[0] && strcmp(before.text, agent->attach_error.text))
 		log_error("%s", agent->attach_error.text);
 }
@@ -310,11 +297,30 @@ static int open_dataplane(struct agent *agent, struct error *error)
 	return err;
 }
 
+static void log_libevent(int severity, const char *text)
+{
+	log_line(severity == EVENT_LOG_DEBUG ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s", text);
+}
+
+/* Each client of the API is an open file; the soft limit is for programs that use select(). */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_warning("cannot raise the limit of open files: %s", strerror(errno));
+}
+
 static int start(struct agent *agent, struct error *error)
 {
 	const struct store_callbacks callbacks = { on_accept, on_config, agent };
 	int err;
 
+	event_set_log_callback(log_libevent);
+	raise_file_limit();
 	agent->base = event_base_new();
 	if (agent->base)
 		agent->tick = event_new(agent->base, -1, EV_PERSIST, on_tick, agent);

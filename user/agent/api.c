@@ -25,11 +25,14 @@
 #define BODY_MAX	(1 << 20)
 #define HEADERS_MAX	(16 << 10)
 #define IDLE_SECONDS	30
+#define BREATH_SECONDS	1	/* without accepting, when there are too many open files */
 #define SEGMENTS_MAX	6
 
 struct api {
 	struct agent *agent;
 	struct evhttp *http;
+	struct evconnlistener *listener;	/* owned by http */
+	struct event *breath;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
@@ -495,6 +498,45 @@ static int listen_on(const char *path, struct error *error)
 	return fd;
 }
 
+static void on_breath(evutil_socket_t fd, short what, void *arg)
+{
+	struct api *api = arg;
+
+	evconnlistener_enable(api->listener);
+}
+
+/* Who waits is accepted when others have gone; trying again at once would only spin. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	static const struct timeval breath = { .tv_sec = BREATH_SECONDS };
+	struct api *api = arg;
+
+	log_warning("the API cannot accept a connection: %s", strerror(errno));
+	evconnlistener_disable(listener);
+	evtimer_add(api->breath, &breath);
+}
+
+static int serve(struct api *api, struct event_base *base, int fd)
+{
+	struct evhttp_bound_socket *bound;
+
+	api->http = evhttp_new(base);
+	api->breath = evtimer_new(base, on_breath, api);
+	if (!api->http || !api->breath)
+		return -ENOMEM;
+	bound = evhttp_accept_socket_with_handle(api->http, fd);
+	if (!bound)
+		return -ENOMEM;
+	api->listener = evhttp_bound_socket_get_listener(bound);
+	evconnlistener_set_error_cb(api->listener, on_accept_error);
+	evhttp_set_allowed_methods(api->http, ALL_METHODS);
+	evhttp_set_max_body_size(api->http, BODY_MAX);
+	evhttp_set_max_headers_size(api->http, HEADERS_MAX);
+	evhttp_set_timeout(api->http, IDLE_SECONDS);
+	evhttp_set_gencb(api->http, on_request, api);
+	return 0;
+}
+
 int api_open(struct agent *agent, const char *path, struct api **out, struct error *error)
 {
 	struct api *api = calloc(1, sizeof(*api));
@@ -509,17 +551,11 @@ int api_open(struct agent *agent, const char *path, struct api **out, struct err
 		return fd;
 	}
 	strcpy(api->path, path);
-	api->http = evhttp_new(agent->base);
-	if (!api->http || !evhttp_accept_socket_with_handle(api->http, fd)) {
+	if (serve(api, agent->base, fd)) {
 		close(fd);
 		api_close(api);
 		return error_set(error, ENOMEM, "out of memory");
 	}
-	evhttp_set_allowed_methods(api->http, ALL_METHODS);
-	evhttp_set_max_body_size(api->http, BODY_MAX);
-	evhttp_set_max_headers_size(api->http, HEADERS_MAX);
-	evhttp_set_timeout(api->http, IDLE_SECONDS);
-	evhttp_set_gencb(api->http, on_request, api);
 	*out = api;
 	return 0;
 }
@@ -530,6 +566,8 @@ void api_close(struct api *api)
 		return;
 	if (api->http)
 		evhttp_free(api->http);
+	if (api->breath)
+		event_free(api->breath);
 	unlink(api->path);
 	free(api);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/store.h"
@@ -66,6 +67,17 @@ static void watch(struct store *store)
 		event_add(store->settled, &poll_time);
 }
 
+/* A pipe would stop the agent until somebody writes. */
+static int read_file(const struct store *store, char **text, size_t *length,
+		     struct error *error)
+{
+	struct stat info;
+
+	if (!stat(store->path, &info) && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+		return error_set(error, EINVAL, "%s is not a regular file", store->path);
+	return file_read(store->path, text, length, error);
+}
+
 static int accept_config(struct store *store, const struct config *config,
 			 struct error *error)
 {
@@ -123,7 +135,7 @@ void store_reload(struct store *store)
 	int err;
 
 	watch(store);
-	err = file_read(store->path, &text, &length, &error);
+	err = read_file(store, &text, &length, &error);
 	if (!err && is_loaded(store, text, length)) {
 		free(text);
 		if (!store->error.text[0])
@@ -190,7 +202,7 @@ int store_open(struct event_base *base, const char *path, struct store **out,
 	snprintf(store->path, sizeof(store->path), "%s", path);
 	err = start_watching(store, base, error);	/* first, so that no edit is missed */
 	if (!err)
-		err = file_read(path, &text, &length, error);
+		err = read_file(store, &text, &length, error);
 	if (!err)
 		err = load_text(store, text, length, error);
 	if (err)
@@ -245,12 +257,13 @@ json_t *store_copy(const struct store *store)
 }
 
 /* Somebody's edit that is not in force yet, or a bad one, must not be overwritten. */
-static int check_on_disk(struct store *store, struct error *error)
+static int check_on_disk(void *arg, struct error *error)
 {
+	struct store *store = arg;
 	size_t length;
 	char *text;
 	bool same;
-	int err = file_read(store->path, &text, &length, error);
+	int err = read_file(store, &text, &length, error);
 
 	if (err)
 		return err;
@@ -276,9 +289,7 @@ static int commit_text(struct store *store, json_t *root, char *text, struct err
 	if (!err)
 		err = accept_config(store, config, error);
 	if (!err)
-		err = check_on_disk(store, error);
-	if (!err)
-		err = file_write(store->path, text, length, error);
+		err = file_write_if(store->path, text, length, check_on_disk, store, error);
 	if (err) {
 		config_free(config);
 		json_decref(root);

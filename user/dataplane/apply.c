@@ -94,9 +94,9 @@ static int read_service(struct dataplane *dataplane, uint32_t position,
 	service->position = position;
 	tables->settings_entry = record.settings & 1;
 	err = get(dataplane, MAP_service_info, record.index, &service->info, error);
-	for (int n = 0; n < WEIR_SERVICE_LIMITS && !err && record.limit[n]; n++)
-		err = get(dataplane, MAP_limit_rules, record.limit[n], &service->limits[n],
-			  error);
+	for (int n = 0; n < WEIR_SERVICE_LIMITS && !err; n++)
+		err = get(dataplane, MAP_limit_rules, limit_rule_index(record.index, n),
+			  &service->limits[n], error);
 	if (err)
 		return err;
 	err = read_slots(dataplane, service);
@@ -118,11 +118,12 @@ static int read_services(struct dataplane *dataplane, struct tables *tables,
 	return err;
 }
 
-/* Names of services whose record was never written, or is deleted already. */
-static int clear_leftover_names(struct dataplane *dataplane, const struct tables *tables,
+/* Name and rules of services whose record was never written, or is deleted already. */
+static int clear_leftovers(struct dataplane *dataplane, const struct tables *tables,
 				struct error *error)
 {
 	const struct weir_service_info nobody = {};
+	const struct weir_limit_rule none = {};
 	struct weir_service_info info;
 	int err = 0;
 
@@ -130,7 +131,12 @@ static int clear_leftover_names(struct dataplane *dataplane, const struct tables
 		if (tables->services[i].info.name[0])
 			continue;
 		err = get(dataplane, MAP_service_info, i, &info, error);
-		if (!err && info.name[0])
+		if (err || !info.name[0])
+			continue;
+		for (int n = 0; n < WEIR_SERVICE_LIMITS && !err; n++)
+			err = put(dataplane, MAP_limit_rules, limit_rule_index(i, n), &none,
+				  error);
+		if (!err)
 			err = put(dataplane, MAP_service_info, i, &nobody, error);
 	}
 	return err;
@@ -163,7 +169,7 @@ int dataplane_read(struct dataplane *dataplane, struct tables **out, struct erro
 		return error_set(error, ENOMEM, "out of memory");
 	err = read_services(dataplane, tables, error);
 	if (!err)
-		err = clear_leftover_names(dataplane, tables, error);
+		err = clear_leftovers(dataplane, tables, error);
 	if (!err)
 		err = read_backends(dataplane, tables, error);
 	if (!err)
@@ -408,14 +414,14 @@ static int clear_services(struct dataplane *dataplane, const struct tables *pres
 	int err = 0;
 
 	for (uint32_t i = 0; i < next->capacity.services && !err; i++) {
-		const struct weir_service *old = &present->services[i].record;
+		const struct table_service *old = &present->services[i];
 
-		if (!present->services[i].info.name[0])
+		if (!old->info.name[0])
 			continue;
-		for (int n = 0; n < WEIR_SERVICE_LIMITS && old->limit[n] && !err; n++)
-			if (!next->services[i].record.limit[n])
-				err = put(dataplane, MAP_limit_rules, old->limit[n], &none,
-					  error);
+		for (int n = 0; n < WEIR_SERVICE_LIMITS && !err; n++)
+			if (old->limits[n].enabled && !next->services[i].record.limit[n])
+				err = put(dataplane, MAP_limit_rules, limit_rule_index(i, n),
+					  &none, error);
 		if (!err && !next->services[i].info.name[0])
 			err = put(dataplane, MAP_service_info, i, &nobody, error);
 	}

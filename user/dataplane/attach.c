@@ -1,97 +1,81 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * attach.c - the XDP program on interfaces, through libxdp. The program of each
- * interface is pinned as interfaces/INDEX; the kernel is asked whether it is still there.
+ * attach.c - the XDP program on interfaces, through libxdp. Each interface holds its
+ * own; it is told from others by the maps that it reads, so the kernel alone knows
+ * where weir is attached.
  */
 #include <bpf/bpf.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <xdp/libxdp.h>
 
 #include "dataplane/kernel.h"
 #include "log.h"
 #include "weir.skel.h"
 
-static void pin_path(const struct dataplane *dataplane, unsigned int index, char *path,
-		     size_t size)
-{
-	snprintf(path, size, "%s/interfaces/%u", dataplane->dir, index);
-}
+#define PROGRAM "weir"
 
-static uint32_t pinned_program_id(const char *path)
+static uint32_t map_id(int fd)
 {
-	struct bpf_prog_info info = {};
+	struct bpf_map_info info = {};
 	uint32_t size = sizeof(info);
-	int fd = bpf_obj_get(path);
 
-	if (fd < 0)
-		return 0;
-	if (bpf_obj_get_info_by_fd(fd, &info, &size))
-		info.id = 0;
-	close(fd);
-	return info.id;
+	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.id;
 }
 
-static bool carries(const struct xdp_multiprog *multi, uint32_t id)
+/* Does the program read this data plane's tables? */
+static bool is_ours(const struct dataplane *dataplane, const struct xdp_program *program)
+{
+	uint32_t ids[64], wanted = map_id(dataplane->map[MAP_services]);
+	struct bpf_prog_info info = {
+		.nr_map_ids = sizeof(ids) / sizeof(ids[0]),
+		.map_ids = (uintptr_t)ids,
+	};
+	uint32_t size = sizeof(info);
+
+	if (!wanted || strcmp(xdp_program__name(program), PROGRAM) ||
+	    bpf_obj_get_info_by_fd(xdp_program__fd(program), &info, &size))
+		return false;
+	for (uint32_t i = 0; i < info.nr_map_ids && i < sizeof(ids) / sizeof(ids[0]); i++)
+		if (ids[i] == wanted)
+			return true;
+	return false;
+}
+
+/* Our program's ID among those of an interface; 0 if it is not there. */
+static uint32_t find_ours(const struct dataplane *dataplane, const struct xdp_multiprog *multi)
 {
 	struct xdp_program *program = NULL;
 
 	if (xdp_multiprog__is_legacy(multi)) {
 		program = xdp_multiprog__main_prog(multi);
-		return program && xdp_program__id(program) == id;
+		return program && is_ours(dataplane, program) ? xdp_program__id(program) : 0;
 	}
 	while ((program = xdp_multiprog__next_prog(program, multi)))
-		if (xdp_program__id(program) == id)
-			return true;
-	return false;
+		if (is_ours(dataplane, program))
+			return xdp_program__id(program);
+	return 0;
 }
 
-/* Does this interface run the program that we pinned for it? Fills *out if so. */
+/* Does this interface carry our program? Fills *out if so. */
 static bool look_up(const struct dataplane *dataplane, unsigned int index,
 		    struct interface *out)
 {
 	struct xdp_multiprog *multi;
-	char path[PATH_MAX];
-	bool found = false;
+	uint32_t any = 0;
 
 	*out = (struct interface){ .index = index };
-	pin_path(dataplane, index, path, sizeof(path));
-	out->program_id = pinned_program_id(path);
-	if (!out->program_id || !if_indextoname(index, out->name))
+	if (bpf_xdp_query_id(index, 0, &any) || !any || !if_indextoname(index, out->name))
 		return false;
-
 	multi = xdp_multiprog__get_from_ifindex(index);
 	if (libxdp_get_error(multi))
 		return false;
-	found = carries(multi, out->program_id);
+	out->program_id = find_ours(dataplane, multi);
 	out->generic = xdp_multiprog__attach_mode(multi) == XDP_MODE_SKB;
 	xdp_multiprog__close(multi);
-	return found;
-}
-
-void unpin_lost_interfaces(struct dataplane *dataplane)
-{
-	struct interface ignored;
-	char path[PATH_MAX];
-	struct dirent *entry;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "%s/interfaces", dataplane->dir);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		unsigned int index = strtoul(entry->d_name, NULL, 10);
-
-		if (!index || look_up(dataplane, index, &ignored))
-			continue;
-		pin_path(dataplane, index, path, sizeof(path));
-		unlink(path);
-	}
-	if (dir)
-		closedir(dir);
+	return out->program_id;
 }
 
 static enum xdp_attach_mode attach_mode(bool generic)
@@ -140,10 +124,9 @@ int no_interface(const char *name, struct error *error)
 static int attach(struct dataplane *dataplane, const char *name, unsigned int index,
 		  bool generic, struct error *error)
 {
-	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = "weir");
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = PROGRAM);
 	struct xdp_program *program;
 	struct weir_bpf *object;
-	char path[PATH_MAX];
 	int err;
 
 	err = object_open(dataplane, &object, error);
@@ -158,16 +141,8 @@ static int attach(struct dataplane *dataplane, const char *name, unsigned int in
 		goto out;
 	}
 	err = xdp_program__attach(program, index, attach_mode(generic), 0);
-	if (err) {
+	if (err)
 		err = attach_error(name, generic, err, error);
-		goto out_program;
-	}
-	pin_path(dataplane, index, path, sizeof(path));
-	if (bpf_obj_pin(xdp_program__fd(program), path)) {
-		err = error_set(error, errno, "cannot pin %s: %s", path, strerror(errno));
-		xdp_program__detach(program, index, attach_mode(generic), 0);
-	}
-out_program:
 	xdp_program__close(program);
 out:
 	weir_bpf__destroy(object);
@@ -182,7 +157,6 @@ int dataplane_attach(struct dataplane *dataplane, const char *name, bool generic
 
 	if (!index)
 		return no_interface(name, error);
-	unpin_lost_interfaces(dataplane);
 	if (look_up(dataplane, index, &present)) {
 		if (present.generic == generic)
 			return 0;
@@ -198,14 +172,12 @@ int dataplane_detach(struct dataplane *dataplane, const char *name, struct error
 	unsigned int index = if_nametoindex(name);
 	struct xdp_program *program;
 	struct interface present;
-	char path[PATH_MAX];
 	int err;
 
 	if (!index || !look_up(dataplane, index, &present))
 		return error_set(error, ENOENT, "%s: weir is not attached there", name);
 
-	pin_path(dataplane, index, path, sizeof(path));
-	program = xdp_program__from_pin(path);
+	program = xdp_program__from_id(present.program_id);
 	err = libxdp_get_error(program);
 	if (!err) {
 		forget_message();
@@ -215,39 +187,34 @@ int dataplane_detach(struct dataplane *dataplane, const char *name, struct error
 	if (err)
 		return error_set(error, -err, "%s: cannot detach: %s (%s)", name, strerror(-err),
 				 last_message());
-	unlink(path);
 	return 0;
+}
+
+bool dataplane_is_attached(struct dataplane *dataplane, const char *name, bool generic)
+{
+	unsigned int index = if_nametoindex(name);
+	struct interface present;
+
+	return index && look_up(dataplane, index, &present) && present.generic == generic;
 }
 
 int dataplane_interfaces(struct dataplane *dataplane, struct interface **out, size_t *count,
 			 struct error *error)
 {
-	struct interface *found = NULL;
-	char path[PATH_MAX];
-	struct dirent *entry;
-	DIR *dir;
+	struct if_nameindex *names = if_nameindex();
+	size_t most = 0;
 
-	*out = NULL;
 	*count = 0;
-	snprintf(path, sizeof(path), "%s/interfaces", dataplane->dir);
-	dir = opendir(path);
-	if (!dir)
-		return errno == ENOENT ? 0 : error_set(error, errno, "%s: %s", path,
-						       strerror(errno));
-	while ((entry = readdir(dir))) {
-		unsigned int index = strtoul(entry->d_name, NULL, 10);
-		void *larger = realloc(found, (*count + 1) * sizeof(*found));
-
-		if (!larger) {
-			free(found);
-			closedir(dir);
-			return error_set(error, ENOMEM, "out of memory");
-		}
-		found = larger;
-		if (index && look_up(dataplane, index, &found[*count]))
-			(*count)++;
+	while (names && names[most].if_index)
+		most++;
+	*out = names ? calloc(most + 1, sizeof(**out)) : NULL;
+	if (!*out) {
+		if_freenameindex(names);
+		return error_set(error, ENOMEM, "cannot list the interfaces: out of memory");
 	}
-	closedir(dir);
-	*out = found;
+	for (size_t i = 0; i < most; i++)
+		if (look_up(dataplane, names[i].if_index, &(*out)[*count]))
+			(*count)++;
+	if_freenameindex(names);
 	return 0;
 }

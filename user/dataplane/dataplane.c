@@ -236,7 +236,6 @@ static void unlink_pins(struct dataplane *dataplane)
 static int create(struct dataplane *dataplane, struct error *error)
 {
 	struct weir_bpf *object;
-	char path[PATH_MAX];
 	int err;
 
 	unlink_pins(dataplane);	/* of a start that did not get to the end */
@@ -254,13 +253,9 @@ static int create(struct dataplane *dataplane, struct error *error)
 	if (!err)
 		err = pin_object(dataplane, object, error);
 	weir_bpf__destroy(object);
-	if (err) {
+	if (err)
 		unlink_pins(dataplane);
-		return err;
-	}
-	pin_path(dataplane, "interfaces", path, sizeof(path));
-	mkdir(path, 0750);
-	return 0;
+	return err;
 }
 
 static uint32_t max_entries(int fd)
@@ -408,12 +403,7 @@ void dataplane_close(struct dataplane *dataplane)
 
 int dataplane_remove(struct dataplane *dataplane, struct error *error)
 {
-	char path[PATH_MAX];
-
-	unpin_lost_interfaces(dataplane);
 	unlink_pins(dataplane);
-	pin_path(dataplane, "interfaces", path, sizeof(path));
-	rmdir(path);
 	if (rmdir(dataplane->dir))
 		return error_set(error, errno, "%s: cannot be removed: %s", dataplane->dir,
 				 strerror(errno));
@@ -445,6 +435,7 @@ static int detach_each(struct dataplane *dataplane, const char *name, bool all,
 int dataplane_detach_offline(const char *name, bool all, struct error *error)
 {
 	struct dataplane *dataplane = dataplane_new(dataplane_dir());
+	char path[PATH_MAX];
 	size_t left;
 	int err;
 
@@ -456,6 +447,8 @@ int dataplane_detach_offline(const char *name, bool all, struct error *error)
 				dataplane->dir);
 		goto out;
 	}
+	pin_path(dataplane, map_names[MAP_services], path, sizeof(path));
+	dataplane->map[MAP_services] = bpf_obj_get(path);	/* tells our programs */
 	err = lock_dir(dataplane->dir, &dataplane->lock, error);
 	if (!err)
 		err = detach_each(dataplane, name, all, &left, error);

@@ -64,6 +64,9 @@ int dataplane_attach(struct dataplane *dataplane, const char *name, bool generic
 		     struct error *error);
 int dataplane_detach(struct dataplane *dataplane, const char *name, struct error *error);
 
+/* Does the interface carry this data plane, in this mode? */
+bool dataplane_is_attached(struct dataplane *dataplane, const char *name, bool generic);
+
 /* The interfaces that carry this data plane now; *out is the caller's (free). */
 int dataplane_interfaces(struct dataplane *dataplane, struct interface **out, size_t *count,
 			 struct error *error);

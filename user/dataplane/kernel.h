@@ -46,9 +46,6 @@ extern const char *const map_names[MAPS];
  */
 int object_open(struct dataplane *dataplane, struct weir_bpf **out, struct error *error);
 
-/* Pins of interfaces that are gone, or carry something else now. */
-void unpin_lost_interfaces(struct dataplane *dataplane);
-
 /* What libxdp's refusal to attach means to the operator: sets the line, returns err. */
 int attach_error(const char *interface, bool generic, int err, struct error *error);
 int no_interface(const char *name, struct error *error);
