@@ -175,7 +175,8 @@ static __always_inline enum verdict forward(struct packet *packet)
 
 	if (hop->ifindex == packet->ctx->ingress_ifindex)
 		return VERDICT_TRANSMIT;
-	return bpf_redirect(hop->ifindex, 0) == XDP_REDIRECT ? VERDICT_REDIRECT : VERDICT_DROP;
+	bpf_redirect(hop->ifindex, 0);
+	return VERDICT_REDIRECT;
 }
 
 #endif

@@ -21,8 +21,8 @@
 #define CELL_ATTEMPTS 8
 
 /*
- * The cell of this key, taking over the one with the least debt if it has none.
- * *fresh: the tat that the previous owner left, when it must not count for us.
+ * The cell of this key, taking over the one with the least debt if it has none, whose
+ * owner's debt must not count for us. NULL: another CPU took that one first.
  */
 static __always_inline struct weir_limit_cell *claim_cell(struct weir_limit_line *line,
 							  __u64 key, __u64 now)

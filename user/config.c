@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compiler.h"
 #include "config.h"
 #include "config_check.h"
 #include "config_locate.h"
@@ -351,7 +352,7 @@ static uint32_t round_up(uint32_t value, uint32_t multiple)
 }
 
 /* The kernel's tables have whole lines only. */
-static int read_capacity(struct reader *reader, const struct place *at, const struct field *field,
+static int read_capacity(struct reader *reader, const struct place *at, const struct field *field UNUSED,
 			 void *out)
 {
 	struct config_capacity *capacity = out;

@@ -6,9 +6,10 @@
 
 #include "cli/cli.h"
 #include "cli/print.h"
+#include "compiler.h"
 #include "config.h"
 
-static int version(const struct arguments *arguments, struct error *error)
+static int version(const struct arguments *arguments, struct error *error UNUSED)
 {
 	if (arguments->json)
 		print_json_text("version", WEIR_VERSION);

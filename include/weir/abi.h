@@ -17,6 +17,9 @@
  *   - there are two settings entries; the agent fills the idle one, then
  *     switches the service records, which say which one they use.
  *
+ * A limit rule is written in place: a packet may meet its new cost with the old burst
+ * time, once, and the bucket's debt stays within what either allows.
+ *
  * Memory that a packet in flight may still read (ring regions, backend indices,
  * service records, the idle settings) is reused only after an RCU grace period.
  *

@@ -48,6 +48,15 @@ static const struct pin {
 
 static struct world *serving_world(void)
 {
+	struct world *world = empty_world();
+
+	world_serve(world, SERVICES);
+	return world;
+}
+
+/* For tests that spoil it. */
+static struct world *fresh_serving_world(void)
+{
 	struct world *world = fresh_world(&world_capacity);
 
 	world_serve(world, SERVICES);
@@ -96,7 +105,7 @@ static void reads_back_what_was_written(void **state)
 /* Once the maps are frozen, every write by a system call fails. */
 static void applying_again_writes_nothing(void **state)
 {
-	struct world *world = serving_world();
+	struct world *world = fresh_serving_world();
 	struct tables *next, *after = NULL;
 	struct error error;
 
@@ -160,7 +169,7 @@ static void half_moved_service(void **state)
 	const struct route route = { "web", "10.0.1.11", .l2 = false };
 	const char *services = "{'name': 'web', 'address': '203.0.113.10', 'port': 80,"
 			       " 'protocol': 'tcp', 'backends': [{'address': '10.0.1.11'}]}";
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 
 	for (uint16_t port = 8000; port < 8010; port++) {
 		struct recipe to_web = request(&variants[0], 80), to_stray = request(&variants[0], port);
@@ -209,7 +218,7 @@ static void leftover_name(void **state)
 /* Without `abi`, which is pinned last, nothing was ever in use: made anew. */
 static void interrupted_start(void **state)
 {
-	struct world *world = serving_world();
+	struct world *world = fresh_serving_world();
 	struct error error;
 	char path[256];
 	bool adopted;
@@ -247,7 +256,7 @@ static void expect_refusal(const struct world *world, int expected, const char *
 static void other_abi_version(void **state)
 {
 	struct weir_abi abi = { .version = WEIR_ABI_VERSION + 1 };
-	struct world *world = serving_world();
+	struct world *world = fresh_serving_world();
 	int fd = open_pin(world, "abi");
 	uint32_t zero = 0;
 	char why[64];
@@ -269,7 +278,7 @@ static void other_abi_version(void **state)
 
 static void incomplete_pins(void **state)
 {
-	struct world *world = serving_world();
+	struct world *world = fresh_serving_world();
 
 	world_let_go(world);
 	for (size_t i = 0; i < ROWS(pins); i++) {
@@ -392,7 +401,7 @@ static void info_names_what_is_in_use(void **state)
 
 static void removal_leaves_nothing(void **state)
 {
-	struct world *world = serving_world();
+	struct world *world = fresh_serving_world();
 	struct error error;
 	int err = dataplane_remove(world->dataplane, &error);
 

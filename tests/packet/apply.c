@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +55,7 @@ static uint64_t packets_of(const struct world *world, const char *service, const
 
 static void backends_come_and_go(void **state)
 {
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 	struct weir_backend_counters of_two;
 	uint32_t one, two, three;
 	struct counters counters;
@@ -118,7 +119,7 @@ static void reused_indices_count_from_zero(void **state)
 
 static void draining_and_back(void **state)
 {
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 	uint32_t index;
 	uint64_t count;
 
@@ -141,7 +142,7 @@ static void draining_and_back(void **state)
 
 static void services_come_and_go(void **state)
 {
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 	struct counters counters;
 	uint32_t web;
 
@@ -218,7 +219,7 @@ static void key_changes(void **state)
 {
 	static const struct key_row first = { "first", "203.0.113.10", "80", "tcp" };
 	static const struct route route = { "web", "10.0.1.1", .l2 = false };
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 	const struct key_row *before = &first;
 	uint32_t service, backend;
 
@@ -249,7 +250,7 @@ static void key_changes(void **state)
 /* In one step each takes the key that the other had. */
 static void keys_are_swapped(void **state)
 {
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 	struct frame to_80, to_81;
 
 	flow(&to_80, 80, 1000);
@@ -273,7 +274,7 @@ static void keys_are_swapped(void **state)
 static void forward_changes(void **state)
 {
 	static const char *const ways[] = { "ipip", "l2", "ipip" };
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 	struct frame frame;
 
 	flow(&frame, 80, 1000);
@@ -356,7 +357,7 @@ static void check_crowd(const struct world *world, const uint16_t *ports, uint32
 static void crowded_place(void **state)
 {
 	const uint32_t all = (1u << CROWD) - 1, positions = service_positions(WORLD_SERVICES);
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 	uint16_t ports[CROWD + 1];
 	uint64_t numbers = 3;
 	struct error error;
@@ -377,7 +378,7 @@ static void crowded_place(void **state)
 static void one_too_many_for_a_place(void **state)
 {
 	const uint32_t all = (1u << CROWD) - 1;
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 	uint16_t ports[CROWD + 1];
 	struct error error;
 
@@ -458,6 +459,63 @@ static void run_full(void **state)
 	expect_forward(world, &frame, &route);
 }
 
+/* --- counters --------------------------------------------------------------------------- */
+
+/* The agent's sums, of packets that came on every CPU there is. */
+static void agent_sums_counters(void **state)
+{
+	struct world *world = empty_world();
+	struct weir_service_counters of_service;
+	struct weir_backend_counters of_backend;
+	uint32_t service, backend;
+	struct counters counters;
+	struct error error;
+	cpu_set_t all, one;
+
+	world_serve(world, WEB(BACKEND(1)));
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		if (CPU_ISSET(cpu, &all) && !sched_setaffinity(0, sizeof(one), &one))
+			send_flows(world, 80, 3);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+
+	service = service_index(world, "web");
+	backend = backend_index(world, "web", "10.0.1.1");
+	counters_read(world, &counters);
+	check(counters.service[service].packets == 3u * CPU_COUNT(&all), "%ju packets",
+	      (uintmax_t)counters.service[service].packets);
+	assert_int_equal(dataplane_service_counters(world->dataplane, service, &of_service,
+						    &error), 0);
+	assert_memory_equal(&of_service, &counters.service[service], sizeof(of_service));
+	assert_int_equal(dataplane_backend_counters(world->dataplane, backend, &of_backend,
+						    &error), 0);
+	assert_memory_equal(&of_backend, &counters.backend[backend], sizeof(of_backend));
+}
+
+static void agent_sums_drops_and_totals(void **state)
+{
+	struct world *world = empty_world();
+	struct weir_drop_counters drops;
+	struct weir_totals totals;
+	struct counters counters;
+	struct error error;
+	struct frame frame;
+
+	world_serve(world, "%s", SERVICE("web", "203.0.113.10", "80", ""));
+	flow(&frame, 80, 1000);
+	expect_drop(world, &frame, WEIR_DROP_no_backend, "web", NULL);
+	flow(&frame, 81, 1000);
+	expect_pass(world, &frame);
+	counters_read(world, &counters);
+	assert_int_equal(dataplane_drop_counters(world->dataplane, &drops, &error), 0);
+	assert_memory_equal(&drops, &counters.drops, sizeof(drops));
+	assert_int_equal(dataplane_totals(world->dataplane, &totals, &error), 0);
+	assert_memory_equal(&totals, &counters.totals, sizeof(totals));
+}
+
 void apply_tests(struct suite *suite)
 {
 	add_test(suite, backends_come_and_go, NULL, "apply: backends come and go");
@@ -475,4 +533,7 @@ void apply_tests(struct suite *suite)
 	add_test(suite, ring_grows_and_shrinks, NULL, "apply: a ring grows and shrinks");
 	for (size_t i = 0; i < ROWS(full); i++)
 		add_test(suite, run_full, &full[i], "apply: too few %s", full[i].name);
+	add_test(suite, agent_sums_counters, NULL, "apply: the agent sums counters");
+	add_test(suite, agent_sums_drops_and_totals, NULL,
+		 "apply: the agent sums drops and totals");
 }

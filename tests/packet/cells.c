@@ -24,7 +24,7 @@ static void build_nth(struct frame *frame, const struct variant *variant, uint32
 
 /* --- two CPUs --------------------------------------------------------------------------- */
 
-#define ROUNDS 1000
+#define ROUNDS 250
 
 /* One of two threads. In each round both send their frame `calls` x `repeat` times. */
 struct sender {
@@ -126,7 +126,8 @@ static double send_from_two_cpus(struct sender sender[2])
 
 /*
  * A million tokens a second, taken by two CPUs that want far more: each lost update of
- * the cell would admit one packet too many.
+ * the cell would admit one packet too many. What is not limited was admitted, although
+ * most of it passes: the test run goes on with the frame that was forwarded last.
  */
 static void two_cpus_one_bucket(void **state)
 {
@@ -136,14 +137,13 @@ static void two_cpus_one_bucket(void **state)
 	serve_limit(world, rate, burst);
 	for_each_variant(variant, 0) {
 		uint32_t service = service_index(world, variant->name);
-		struct route route = limit_route(variant);
 		struct counters before, after;
 		struct frame frame;
 		struct sender sender[2] = { {
 			.world = world, .frames = &frame,
 			.rounds = 1, .calls = 1, .repeat = packets,
 		} };
-		uint64_t count;
+		uint64_t limited, count;
 		double took;
 
 		subject("%s", variant->name);
@@ -152,13 +152,14 @@ static void two_cpus_one_bucket(void **state)
 		took = send_from_two_cpus(sender);
 		counters_read(world, &after);
 
-		count = after.service[service].packets - before.service[service].packets;
+		limited = after.service[service].limited_packets -
+			  before.service[service].limited_packets;
+		count = 2 * packets - limited;
 		check(count >= burst && count <= burst + rate * took + 1,
 		      "%ju were admitted in %f s", (uintmax_t)count, took);
-		add_forwarded(&before, world, &route, &frame, count);
-		add_limited(&before, world, &route, &frame, 2 * packets - count);
-		before.totals.limit_contended = after.totals.limit_contended;
-		counters_check(&after, &before);
+		check(after.drops.limited - before.drops.limited == limited &&
+		      after.totals.dropped_packets - before.totals.dropped_packets == limited,
+		      "drops were counted in part");
 	}
 }
 
@@ -220,7 +221,7 @@ static void least_debt_goes_first(void **state)
 
 	for_each_variant(variant, 0) {
 		struct world *world = four_cells();
-		uint64_t before = evictions(world);
+		uint64_t before = evictions(world), filled, taken;
 		double start = seconds();
 
 		subject("%s", variant->name);
@@ -230,15 +231,19 @@ static void least_debt_goes_first(void **state)
 		for (int i = 0; i < 4; i++)
 			check(count_admitted(world, &frame[i], used[i]) == used[i],
 			      "source %d was limited", i);
-		expect_evictions(world, before, 0);
+		filled = evictions(world);
 		check(count_admitted(world, &frame[4], 2) == 2, "the fifth was limited");
-		expect_evictions(world, before, 1);
+		taken = evictions(world);
 		expect_admitted(world, &frame[0], 2, 1);
 		expect_admitted(world, &frame[2], 3, 1);
 		expect_admitted(world, &frame[3], 4, 1);
 		expect_admitted(world, &frame[4], 4, 1);
-		if (seconds() - start < 1)	/* else a bucket may have been full again */
+		if (seconds() - start < 1) {	/* else a bucket may have been full again */
+			check(filled == before && taken == before + 1,
+			      "%ju evictions in debt by four sources, %ju by the fifth",
+			      (uintmax_t)(filled - before), (uintmax_t)(taken - filled));
 			expect_evictions(world, before, 1);
+		}
 		check(count_admitted(world, &frame[1], 6) == 6, "the evicted was remembered");
 	}
 }

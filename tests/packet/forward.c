@@ -158,6 +158,32 @@ static void no_next_hop(void **state)
 	drop_in_lane(LANE_NO_HOP, WEIR_DROP_no_next_hop, true);
 }
 
+/*
+ * A frame that is addressed to the next hop was balanced already and is only seen here:
+ * it passes. A MAC that differs in any byte is another one.
+ */
+static void already_underway(void **state)
+{
+	for (int lane = 0; lane < LANE_FORWARDS; lane++) {
+		for_each_variant(variant, 0) {
+			struct recipe recipe = lane_request(lane, variant);
+			struct route route = lane_route(lane, variant);
+			struct frame frame, out;
+
+			subject("%s", route.service);
+			frame_build(&frame, &recipe);
+			frame_on_route(site(), &frame, &route, &out);
+			memcpy(frame.data, out.data, 6);
+			expect_pass(site(), &frame);
+			for (int byte = 0; byte < 6; byte++) {
+				frame.data[byte] ^= 0x04;
+				expect_forward(site(), &frame, &route);
+				frame.data[byte] ^= 0x04;
+			}
+		}
+	}
+}
+
 #define BOTH_TUNNELS							\
 	"{'name': '4', 'address': '203.0.113.10', 'port': 81, 'protocol': 'tcp',"	\
 	" 'backends': [{'address': '10.0.1.11'}]},"				\
@@ -167,7 +193,7 @@ static void no_next_hop(void **state)
 /* The configuration's parser does not let this through; a table written wrong may. */
 static void no_source(void **state)
 {
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 	struct recipe v4 = request(&variants[0], 81), v6 = request(&variants[0], 82);
 	const struct route by_v4 = { "4", "10.0.1.11", .l2 = false };
 	const struct route by_v6 = { "6", "fd00::1:11", .l2 = false };
@@ -190,7 +216,10 @@ static void no_source(void **state)
 	expect_drop(world, &to_v6, WEIR_DROP_no_source, by_v6.service, by_v6.backend);
 }
 
-/* Metadata in front of the frame leaves less headroom than an outer header needs. */
+/*
+ * Metadata in front of the frame takes all the headroom that the kernel does not need
+ * itself (256 bytes less struct xdp_frame). Before 6.3 there could be 32 bytes of it.
+ */
 static void no_headroom(void **state)
 {
 	const struct arrival arrival = { .metadata = 216 };
@@ -209,7 +238,7 @@ static void no_headroom(void **state)
 			counters_read(site(), &before);
 			err = run_frame_as(site(), &frame, &arrival, &result);
 			if (err == -EINVAL) {
-				print_error("this kernel has 32 bytes of metadata at most\n");
+				print_error("this kernel takes less metadata in a test run\n");
 				skip();
 			}
 			check(!err, "test run: %s", strerror(-err));
@@ -237,7 +266,7 @@ static void no_headroom(void **state)
 static void next_hop_changes(void **state)
 {
 	const struct route route = { "web", "10.0.1.11", true };
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 	struct recipe recipe = request(&variants[0], 80);
 	struct frame frame;
 
@@ -352,7 +381,7 @@ static bool left_by(const struct tap *tap, const struct frame *expected)
 /* A test run only says "redirect"; live frames show where to. */
 static void leaves_by_its_interface(void **state)
 {
-	struct world *world = fresh_world(&world_capacity);
+	struct world *world = empty_world();
 	struct recipe recipe = request(&variants[0], 80);
 	const struct route route = { "web", "10.0.1.11", true };
 	struct result result;
@@ -391,6 +420,7 @@ void forward_tests(struct suite *suite)
 	for (size_t i = 0; i < ROWS(rows); i++)
 		add_test(suite, run_row, &rows[i], "forward: %s", rows[i].name);
 	add_test(suite, too_big, NULL, "forward: too big");
+	add_test(suite, already_underway, NULL, "forward: already underway");
 	add_test(suite, no_backend, NULL, "forward: no backend");
 	add_test(suite, only_draining_backends, NULL, "forward: only draining backends");
 	add_test(suite, no_next_hop, NULL, "forward: no next hop");

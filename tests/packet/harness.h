@@ -105,6 +105,8 @@ uint64_t random_next(uint64_t *state);
 #define WORLD_BACKENDS	64
 #define WORLD_MTU	1500
 
+enum { SERVICE_COUNTERS, BACKEND_COUNTERS, DROP_COUNTERS, TOTALS, COUNTER_MAPS };
+
 struct world {
 	char name[16];		/* "": closed */
 	char dir[128];
@@ -113,6 +115,7 @@ struct world {
 	struct dataplane *dataplane;
 	struct tables *present;
 	int program;
+	int counter_maps[COUNTER_MAPS];
 
 	/* One backend whose next hop is not as world_hop() has it; NULL: none. */
 	const char *moved;
@@ -124,13 +127,19 @@ extern const struct config_capacity world_capacity;
 /* The folder that holds those of all worlds; main() removes it whatever happens. */
 const char *worlds_dir(void);
 
-/* A world for one test; a second call removes the first. It takes 0.2 s to make. */
-struct world *fresh_world(const struct config_capacity *capacity);
-void remove_fresh_world(void);
-
-/* A world that many tests use, made when first asked for, kept until the last one ends. */
+/*
+ * A world that many tests use, made when first asked for, kept until the last one ends:
+ * the kernel takes 0.1 s to verify the program.
+ */
 struct world *kept_world(const char *name, const struct config_capacity *capacity);
 void remove_kept_worlds(void);
+
+/* A kept one, without services. */
+struct world *empty_world(void);
+
+/* A new one for one test, of another capacity or to be spoiled; a second call removes it. */
+struct world *fresh_world(const struct config_capacity *capacity);
+void remove_fresh_world(void);
 
 /* Close the data plane; adopt it again, as a new agent does, closing it first if need be. */
 void world_let_go(struct world *world);

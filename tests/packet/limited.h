@@ -28,7 +28,10 @@ bool admitted(const struct world *world, const struct frame *frame);
 unsigned int count_admitted(const struct world *world, const struct frame *frame,
 			    unsigned int packets);
 
-/* Exactly `expected` more go through, unless time passed: each second brings `rate` more. */
+/*
+ * Exactly `expected` more go through, or as many more as time may have brought, `rate` a
+ * second, since the world's cells were emptied. (A busy machine stops a test for a second.)
+ */
 void expect_admitted(const struct world *world, const struct frame *frame,
 		     unsigned int expected, unsigned int rate);
 

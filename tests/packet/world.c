@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* world.c - see harness.h: the data plane under test, its tables and its counters. */
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "harness.h"
 
+#define SEED "00112233445566778899aabbccddeeff"
 #define KEPT_WORLDS 4
 #define FOLDERS_OPEN 8	/* at once, for nftw() */
 
@@ -41,6 +43,13 @@ int open_pin(const struct world *world, const char *name)
 	return fd;
 }
 
+static const char *const counter_names[COUNTER_MAPS] = {
+	[SERVICE_COUNTERS] = "service_counters",
+	[BACKEND_COUNTERS] = "backend_counters",
+	[DROP_COUNTERS] = "drop_counters",
+	[TOTALS] = "totals",
+};
+
 /* --- open and close --------------------------------------------------------------------- */
 
 static void adopt_or_make(struct world *world, bool adopt)
@@ -55,28 +64,38 @@ static void adopt_or_make(struct world *world, bool adopt)
 	err = dataplane_read(world->dataplane, &world->present, &error);
 	check(!err, "cannot read the tables: %s", error.text);
 	world->program = open_pin(world, "weir");
+	for (int i = 0; i < COUNTER_MAPS; i++)
+		world->counter_maps[i] = open_pin(world, counter_names[i]);
 }
 
 static void world_open(struct world *world, const char *name,
 		       const struct config_capacity *capacity)
 {
 	*world = (struct world){
-		.seed = "00112233445566778899aabbccddeeff",
+		.seed = SEED,
 		.capacity = *capacity,
 		.program = -1,
+		.counter_maps = { -1, -1, -1, -1 },
 	};
 	snprintf(world->name, sizeof(world->name), "%s", name);
 	snprintf(world->dir, sizeof(world->dir), "%s/%s", worlds_dir(), name);
 	adopt_or_make(world, false);
 }
 
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 void world_let_go(struct world *world)
 {
-	if (world->program >= 0)
-		close(world->program);
+	close_fd(&world->program);
+	for (int i = 0; i < COUNTER_MAPS; i++)
+		close_fd(&world->counter_maps[i]);
 	tables_free(world->present);
 	dataplane_close(world->dataplane);
-	world->program = -1;
 	world->present = NULL;
 	world->dataplane = NULL;
 }
@@ -129,6 +148,16 @@ struct world *kept_world(const char *name, const struct config_capacity *capacit
 	if (!kept[i].name[0])
 		world_open(&kept[i], name, capacity);
 	return &kept[i];
+}
+
+struct world *empty_world(void)
+{
+	struct world *world = kept_world("empty", &world_capacity);
+
+	world->seed = SEED;
+	world->moved = NULL;
+	world_serve(world, "%s", "");
+	return world;
 }
 
 void remove_kept_worlds(void)
@@ -286,25 +315,42 @@ uint32_t backend_index(const struct world *world, const char *service, const cha
 
 /* --- counters --------------------------------------------------------------------------- */
 
-void counters_read(const struct world *world, struct counters *counters)
+/*
+ * One system call for a whole map: tests read all counters around each packet. All
+ * values are structs of nothing but __u64 fields, one a CPU.
+ */
+static void sum_map(int map, void *sums, size_t size, uint32_t count)
 {
-	struct dataplane *dataplane = world->dataplane;
-	struct error error;
-	int err = 0;
+	size_t fields = size / sizeof(uint64_t), cpus = libbpf_num_possible_cpus();
+	uint32_t keys[WORLD_SERVICES + WORLD_BACKENDS], next, read = count;
+	uint64_t *values = calloc(count * cpus, size), *sum = sums;
+	int err;
 
-	memset(counters, 0, sizeof(*counters));
-	for (uint32_t i = 0; i < world->capacity.services && !err; i++)
-		err = dataplane_service_counters(dataplane, i, &counters->service[i], &error);
-	for (uint32_t i = 0; i < world->capacity.backends && !err; i++)
-		err = dataplane_backend_counters(dataplane, i, &counters->backend[i], &error);
-	if (!err)
-		err = dataplane_drop_counters(dataplane, &counters->drops, &error);
-	if (!err)
-		err = dataplane_totals(dataplane, &counters->totals, &error);
-	check(!err, "cannot read counters: %s", error.text);
+	assert_non_null(values);
+	err = bpf_map_lookup_batch(map, NULL, &next, keys, values, &read, NULL);
+	memset(sums, 0, count * size);
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < fields * cpus; j++)
+			sum[i * fields + j % fields] += values[i * fields * cpus + j];
+	free(values);
+	check((!err || err == -ENOENT) && read == count, "cannot read counters: %s",
+	      strerror(-err));
 }
 
-/* All counters are structs of nothing but __u64 fields, named here in their order. */
+void counters_read(const struct world *world, struct counters *counters)
+{
+	const int *maps = world->counter_maps;
+
+	memset(counters, 0, sizeof(*counters));
+	sum_map(maps[SERVICE_COUNTERS], counters->service, sizeof(counters->service[0]),
+		world->capacity.services);
+	sum_map(maps[BACKEND_COUNTERS], counters->backend, sizeof(counters->backend[0]),
+		world->capacity.backends);
+	sum_map(maps[DROP_COUNTERS], &counters->drops, sizeof(counters->drops), 1);
+	sum_map(maps[TOTALS], &counters->totals, sizeof(counters->totals), 1);
+}
+
+/* The fields are named here in their order. */
 static void check_fields(const char *what, size_t index, const char *const *names,
 			 const void *actual, const void *expected, size_t size)
 {

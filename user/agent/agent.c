@@ -10,9 +10,11 @@
 
 #include "agent/agent.h"
 #include "agent/api.h"
+#include "compiler.h"
 #include "log.h"
 
 static const struct timeval tick_time = { .tv_sec = 2 };
+#define ATTACH_PAUSE_MAX 30	/* ticks */
 
 static const struct next_hop *find_next_hop(void *arg, const struct address *address)
 {
@@ -111,6 +113,15 @@ void agent_reconcile(struct agent *agent)
 
 /* --- interfaces ------------------------------------------------------------------------- */
 
+/* Each try loads the program: one that cannot succeed soon is made ever less often. */
+static void pause_attaching(struct agent *agent, bool hopeless)
+{
+	agent->attach_pause = hopeless ? 2 * agent->attach_pause + 1 : 0;
+	if (agent->attach_pause > ATTACH_PAUSE_MAX)
+		agent->attach_pause = ATTACH_PAUSE_MAX;
+	agent->attach_wait = agent->attach_pause;
+}
+
 /*
  * Attach what is wanted and is not attached: at the start, and when an interface was
  * deleted and is there again, or somebody else took the program off.
@@ -118,21 +129,26 @@ void agent_reconcile(struct agent *agent)
 static void attach_wanted(struct agent *agent)
 {
 	struct error error = {}, before = agent->attach_error;
+	bool hopeless = false;
 
 	agent->attach_error.text[0] = '\0';
 	for (size_t i = 0; i < agent->wanted_count; i++) {
 		const struct config_interface *wanted = &agent->wanted[i];
+		int err;
 
 		if (dataplane_is_attached(agent->dataplane, wanted->name, wanted->generic))
 			continue;
-		if (!dataplane_attach(agent->dataplane, wanted->name, wanted->generic, &error))
+		err = dataplane_attach(agent->dataplane, wanted->name, wanted->generic, &error);
+		if (!err)
 			log_info("%s: attached in %s mode", wanted->name,
 				 wanted->generic ? "generic" : "native");
 		else if (!agent->attach_error.text[0])
 			agent->attach_error = error;
+		hopeless |= err && err != -ENODEV;
 	}
 	if (agent->attach_error.text[0] && strcmp(before.text, agent->attach_error.text))
 		log_error("%s", agent->attach_error.text);
+	pause_attaching(agent, hopeless);
 }
 
 static void forget_wanted(struct agent *agent, const char *name)
@@ -160,29 +176,6 @@ static int want(struct agent *agent, const char *name, bool generic)
 	return 0;
 }
 
-static int want_configured(struct agent *agent)
-{
-	const struct config *config = store_config(agent->store);
-	int err = 0;
-
-	for (size_t i = 0; i < config->interface_count && !err; i++)
-		err = want(agent, config->interfaces[i].name, config->interfaces[i].generic);
-	return err;
-}
-
-/* What an agent before us attached on the operator's word. */
-static int want_adopted(struct agent *agent, struct error *error)
-{
-	struct interface *interfaces;
-	size_t count;
-	int err = dataplane_interfaces(agent->dataplane, &interfaces, &count, error);
-
-	for (size_t i = 0; !err && i < count; i++)
-		err = want(agent, interfaces[i].name, interfaces[i].generic);
-	free(interfaces);
-	return err == -ENOMEM ? error_set(error, ENOMEM, "out of memory") : err;
-}
-
 int agent_attach(struct agent *agent, const char *interface, bool generic,
 		 struct error *error)
 {
@@ -207,15 +200,74 @@ int agent_detach(struct agent *agent, const char *interface, struct error *error
 	return err;
 }
 
+static bool is_listed(const struct config_interface *list, size_t count,
+		      const struct config_interface *interface)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(list[i].name, interface->name) &&
+		    list[i].generic == interface->generic)
+			return true;
+	return false;
+}
+
+/*
+ * What the configuration's list has gained is attached, what it has lost is detached;
+ * the rest stays as `weir attach` and `weir detach` left it.
+ */
+static int want_configured(struct agent *agent)
+{
+	const struct config *config = store_config(agent->store);
+	size_t count = config->interface_count, old_count = agent->configured_count;
+	struct config_interface *old = agent->configured;
+	struct error error;
+	int err = 0;
+
+	agent->configured = calloc(count + 1, sizeof(*agent->configured));
+	if (!agent->configured) {
+		agent->configured = old;
+		return -ENOMEM;
+	}
+	if (count)
+		memcpy(agent->configured, config->interfaces, count * sizeof(*old));
+	agent->configured_count = count;
+
+	for (size_t i = 0; i < old_count; i++)
+		if (!is_listed(agent->configured, count, &old[i]) &&
+		    agent_detach(agent, old[i].name, &error))
+			log_warning("%s", error.text);
+	for (size_t i = 0; i < count && !err; i++)
+		if (!is_listed(old, old_count, &agent->configured[i]))
+			err = want(agent, agent->configured[i].name,
+				   agent->configured[i].generic);
+	free(old);
+	return err;
+}
+
+/* What an agent before us attached on the operator's word. */
+static int want_adopted(struct agent *agent, struct error *error)
+{
+	struct interface *interfaces;
+	size_t count;
+	int err = dataplane_interfaces(agent->dataplane, &interfaces, &count, error);
+
+	for (size_t i = 0; !err && i < count; i++)
+		err = want(agent, interfaces[i].name, interfaces[i].generic);
+	free(interfaces);
+	return err == -ENOMEM ? error_set(error, ENOMEM, "out of memory") : err;
+}
+
 /* --- events ----------------------------------------------------------------------------- */
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct agent *agent = arg;
 
 	if (agent->apply_error.text[0])
 		agent_reconcile(agent);
-	attach_wanted(agent);
+	if (agent->attach_wait)
+		agent->attach_wait--;
+	else
+		attach_wanted(agent);
 }
 
 static void on_next_hops(void *arg)
@@ -234,6 +286,14 @@ static int on_accept(void *arg, const struct config *config, struct error *error
 	return err;
 }
 
+static void note_capacity(const struct agent *agent)
+{
+	const struct config_capacity *wanted = &store_config(agent->store)->capacity;
+
+	if (memcmp(wanted, &agent->tables->capacity, sizeof(*wanted)))
+		log_warning("capacity is not that of the data plane: it takes effect on a new one, after `weir detach --all` and a restart");
+}
+
 static void on_config(void *arg)
 {
 	struct agent *agent = arg;
@@ -241,13 +301,14 @@ static void on_config(void *arg)
 	if (store_error(agent->store))
 		return;
 	log_info("%s loaded", store_path(agent->store));
+	note_capacity(agent);
 	if (want_configured(agent))
 		log_error("out of memory");
 	agent_reconcile(agent);
 	attach_wanted(agent);
 }
 
-static void on_signal(evutil_socket_t number, short what, void *arg)
+static void on_signal(evutil_socket_t number, short what UNUSED, void *arg)
 {
 	struct agent *agent = arg;
 
@@ -273,14 +334,6 @@ static int catch_signals(struct agent *agent, struct error *error)
 }
 
 /* --- start and stop --------------------------------------------------------------------- */
-
-static void note_capacity(const struct agent *agent)
-{
-	const struct config_capacity *wanted = &store_config(agent->store)->capacity;
-
-	if (agent->adopted && memcmp(wanted, &agent->tables->capacity, sizeof(*wanted)))
-		log_warning("capacity differs from that of the adopted data plane: it takes effect after `weir detach --all` and a restart");
-}
 
 static int open_dataplane(struct agent *agent, struct error *error)
 {
@@ -381,6 +434,7 @@ static void stop(struct agent *agent)
 	tables_free(agent->tables);
 	dataplane_close(agent->dataplane);
 	free(agent->wanted);
+	free(agent->configured);
 	for (int i = 0; i < 3; i++)
 		if (agent->signals[i])
 			event_free(agent->signals[i]);

@@ -36,6 +36,9 @@ struct agent {
 	struct event *signals[3];
 	struct config_interface *wanted;	/* what is to be attached, and stay so */
 	size_t wanted_count;
+	struct config_interface *configured;	/* the configuration's list when it was last read */
+	size_t configured_count;
+	unsigned int attach_wait, attach_pause;	/* ticks left, ticks next time */
 	struct error apply_error;	/* text[0] == 0: the tables are as desired */
 	struct error attach_error;	/* of the first wanted interface that is not attached */
 	time_t started_at;

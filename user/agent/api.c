@@ -20,6 +20,7 @@
 #include "agent/api.h"
 #include "agent/edit.h"
 #include "agent/report.h"
+#include "compiler.h"
 #include "log.h"
 
 #define BODY_MAX	(1 << 20)
@@ -77,7 +78,7 @@ static int put_interface(struct call *call, json_t **answer, struct error *error
 	return err ? err : report_interface(call->agent, call->segment[1], answer, error);
 }
 
-static int delete_interface(struct call *call, json_t **answer, struct error *error)
+static int delete_interface(struct call *call, json_t **answer UNUSED, struct error *error)
 {
 	return agent_detach(call->agent, call->segment[1], error);
 }
@@ -116,7 +117,7 @@ static int patch_service(struct call *call, json_t **answer, struct error *error
 	return after_edit(call, err, answer, error);
 }
 
-static int delete_service(struct call *call, json_t **answer, struct error *error)
+static int delete_service(struct call *call, json_t **answer UNUSED, struct error *error)
 {
 	return edit_service_del(call->agent, call->segment[1], error);
 }
@@ -498,7 +499,7 @@ static int listen_on(const char *path, struct error *error)
 	return fd;
 }
 
-static void on_breath(evutil_socket_t fd, short what, void *arg)
+static void on_breath(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct api *api = arg;
 

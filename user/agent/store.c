@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/store.h"
+#include "compiler.h"
 #include "file.h"
 #include "log.h"
 
@@ -155,7 +156,7 @@ void store_reload(struct store *store)
 		store->callbacks.changed(store->callbacks.arg);
 }
 
-static void on_settled(evutil_socket_t fd, short what, void *arg)
+static void on_settled(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct store *store = arg;
 
@@ -163,7 +164,7 @@ static void on_settled(evutil_socket_t fd, short what, void *arg)
 	store_reload(store);
 }
 
-static void on_notified(evutil_socket_t fd, short what, void *arg)
+static void on_notified(evutil_socket_t fd, short what UNUSED, void *arg)
 {
 	struct store *store = arg;
 	char events[4096];
@@ -288,6 +289,8 @@ static int commit_text(struct store *store, json_t *root, char *text, struct err
 
 	if (!err)
 		err = accept_config(store, config, error);
+	if (!err)
+		err = check_on_disk(store, error);
 	if (!err)
 		err = file_write_if(store->path, text, length, check_on_disk, store, error);
 	if (err) {

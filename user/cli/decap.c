@@ -6,6 +6,7 @@
 #include <weir/decap.h>
 
 #include "cli/cli.h"
+#include "cli/print.h"
 #include "dataplane/decap.h"
 
 /* "A,B,C" -> addresses */
@@ -29,6 +30,14 @@ static int parse_addresses(const char *text, struct address *addresses, size_t *
 	return 0;
 }
 
+static int confirm(const struct arguments *arguments, const char *key, const char *interface,
+		   const char *text)
+{
+	if (arguments->json)
+		print_json_text(key, interface);
+	return cli_confirm(arguments, "%s: %s", interface, text);
+}
+
 static int run(const struct arguments *arguments, struct error *error)
 {
 	const char *text = json_string_value(json_object_get(arguments->options, "address"));
@@ -40,7 +49,8 @@ static int run(const struct arguments *arguments, struct error *error)
 
 	if (json_object_get(arguments->options, "detach")) {
 		err = decap_detach(interface, error);
-		return err ? err : cli_confirm(arguments, "%s: decapsulator detached", interface);
+		return err ? err : confirm(arguments, "detached", interface,
+					   "decapsulator detached");
 	}
 	if (!text) {
 		error_set(error, EINVAL,
@@ -51,8 +61,7 @@ static int run(const struct arguments *arguments, struct error *error)
 	if (!err)
 		err = decap_attach(interface, mode && !strcmp(mode, "generic"), addresses, count,
 				   error);
-	return err ? err : cli_confirm(arguments, "%s: decapsulates ipip for %s", interface,
-				       text);
+	return err ? err : confirm(arguments, "attached", interface, "decapsulator attached");
 }
 
 static const struct command_option options[] = {

@@ -6,9 +6,11 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/if_link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xdp/libxdp.h>
 
 #include "dataplane/kernel.h"
@@ -25,8 +27,14 @@ static uint32_t map_id(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.id;
 }
 
-/* Does the program read this data plane's tables? */
-static bool is_ours(const struct dataplane *dataplane, const struct xdp_program *program)
+/* What a program is: ours reads this data plane's tables. */
+enum kind {
+	SOMEBODY_ELSES,
+	OURS,
+	DISPATCHER,
+};
+
+static int identify(const struct dataplane *dataplane, int program, enum kind *kind)
 {
 	uint32_t ids[64], wanted = map_id(dataplane->map[MAP_services]);
 	struct bpf_prog_info info = {
@@ -35,47 +43,72 @@ static bool is_ours(const struct dataplane *dataplane, const struct xdp_program 
 	};
 	uint32_t size = sizeof(info);
 
-	if (!wanted || strcmp(xdp_program__name(program), PROGRAM) ||
-	    bpf_obj_get_info_by_fd(xdp_program__fd(program), &info, &size))
-		return false;
+	*kind = SOMEBODY_ELSES;
+	if (bpf_obj_get_info_by_fd(program, &info, &size))
+		return -errno;
+	if (!strcmp(info.name, "xdp_dispatcher"))
+		*kind = DISPATCHER;
+	if (!wanted || strcmp(info.name, PROGRAM))
+		return 0;
 	for (uint32_t i = 0; i < info.nr_map_ids && i < sizeof(ids) / sizeof(ids[0]); i++)
 		if (ids[i] == wanted)
-			return true;
-	return false;
-}
-
-/* Our program's ID among those of an interface; 0 if it is not there. */
-static uint32_t find_ours(const struct dataplane *dataplane, const struct xdp_multiprog *multi)
-{
-	struct xdp_program *program = NULL;
-
-	if (xdp_multiprog__is_legacy(multi)) {
-		program = xdp_multiprog__main_prog(multi);
-		return program && is_ours(dataplane, program) ? xdp_program__id(program) : 0;
-	}
-	while ((program = xdp_multiprog__next_prog(program, multi)))
-		if (is_ours(dataplane, program))
-			return xdp_program__id(program);
+			*kind = OURS;
 	return 0;
 }
 
-/* Does this interface carry our program? Fills *out if so. */
-static bool look_up(const struct dataplane *dataplane, unsigned int index,
-		    struct interface *out)
+static int find_in_dispatcher(const struct dataplane *dataplane, unsigned int index,
+			      uint32_t *id)
 {
-	struct xdp_multiprog *multi;
-	uint32_t any = 0;
+	struct xdp_multiprog *multi = xdp_multiprog__get_from_ifindex(index);
+	struct xdp_program *program = NULL;
+	enum kind kind;
+	int err = libxdp_get_error(multi);
+
+	if (err)
+		return err;
+	while (!err && (program = xdp_multiprog__next_prog(program, multi))) {
+		err = identify(dataplane, xdp_program__fd(program), &kind);
+		if (!err && kind == OURS)
+			*id = xdp_program__id(program);
+	}
+	xdp_multiprog__close(multi);
+	return err;
+}
+
+/*
+ * Does this interface carry our program? 1 and *out if so, 0 if not, -errno if nobody
+ * knows. libxdp is asked only where there is a dispatcher: version 1.3 leaves a file
+ * open for each question about an interface that has none.
+ */
+static int look_up(const struct dataplane *dataplane, unsigned int index,
+		   struct interface *out)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	enum kind kind;
+	int fd, err;
 
 	*out = (struct interface){ .index = index };
-	if (bpf_xdp_query_id(index, 0, &any) || !any || !if_indextoname(index, out->name))
-		return false;
-	multi = xdp_multiprog__get_from_ifindex(index);
-	if (libxdp_get_error(multi))
-		return false;
-	out->program_id = find_ours(dataplane, multi);
-	out->generic = xdp_multiprog__attach_mode(multi) == XDP_MODE_SKB;
-	xdp_multiprog__close(multi);
-	return out->program_id;
+	err = bpf_xdp_query(index, 0, &query);
+	if (err || !query.prog_id || !if_indextoname(index, out->name))
+		return err == -ENODEV ? 0 : err;
+	fd = bpf_prog_get_fd_by_id(query.prog_id);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	err = identify(dataplane, fd, &kind);
+	close(fd);
+	if (!err && kind == OURS)
+		out->program_id = query.prog_id;
+	else if (!err && kind == DISPATCHER)
+		err = find_in_dispatcher(dataplane, index, &out->program_id);
+	out->alone = kind == OURS;
+	out->generic = query.attach_mode == XDP_ATTACHED_SKB;
+	return err ? err : out->program_id != 0;
+}
+
+static int unknown(const char *name, int err, struct error *error)
+{
+	return error_set(error, -err, "%s: cannot find out what is attached: %s", name,
+			 strerror(-err));
 }
 
 static enum xdp_attach_mode attach_mode(bool generic)
@@ -154,10 +187,14 @@ int dataplane_attach(struct dataplane *dataplane, const char *name, bool generic
 {
 	unsigned int index = if_nametoindex(name);
 	struct interface present;
+	int found;
 
 	if (!index)
 		return no_interface(name, error);
-	if (look_up(dataplane, index, &present)) {
+	found = look_up(dataplane, index, &present);
+	if (found < 0)
+		return unknown(name, found, error);
+	if (found) {
 		if (present.generic == generic)
 			return 0;
 		return error_set(error, EEXIST,
@@ -167,23 +204,45 @@ int dataplane_attach(struct dataplane *dataplane, const char *name, bool generic
 	return attach(dataplane, name, index, generic, error);
 }
 
+/* Where no dispatcher is, the interface has just this program, or another by now. */
+static int detach_alone(const struct interface *interface)
+{
+	uint32_t flags = interface->generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+	int fd = bpf_prog_get_fd_by_id(interface->program_id), err;
+
+	if (fd < 0)
+		return -errno;
+	opts.old_prog_fd = fd;
+	err = bpf_xdp_detach(interface->index, flags | XDP_FLAGS_REPLACE, &opts);
+	close(fd);
+	return err;
+}
+
+static int detach_from_dispatcher(const struct interface *interface)
+{
+	struct xdp_program *program = xdp_program__from_id(interface->program_id);
+	int err = libxdp_get_error(program);
+
+	if (err)
+		return err;
+	err = xdp_program__detach(program, interface->index, attach_mode(interface->generic), 0);
+	xdp_program__close(program);
+	return err;
+}
+
 int dataplane_detach(struct dataplane *dataplane, const char *name, struct error *error)
 {
 	unsigned int index = if_nametoindex(name);
-	struct xdp_program *program;
 	struct interface present;
-	int err;
+	int err = index ? look_up(dataplane, index, &present) : 0;
 
-	if (!index || !look_up(dataplane, index, &present))
+	if (err < 0)
+		return unknown(name, err, error);
+	if (!err)
 		return error_set(error, ENOENT, "%s: weir is not attached there", name);
-
-	program = xdp_program__from_id(present.program_id);
-	err = libxdp_get_error(program);
-	if (!err) {
-		forget_message();
-		err = xdp_program__detach(program, index, attach_mode(present.generic), 0);
-		xdp_program__close(program);
-	}
+	forget_message();
+	err = present.alone ? detach_alone(&present) : detach_from_dispatcher(&present);
 	if (err)
 		return error_set(error, -err, "%s: cannot detach: %s (%s)", name, strerror(-err),
 				 last_message());
@@ -195,7 +254,7 @@ bool dataplane_is_attached(struct dataplane *dataplane, const char *name, bool g
 	unsigned int index = if_nametoindex(name);
 	struct interface present;
 
-	return index && look_up(dataplane, index, &present) && present.generic == generic;
+	return index && look_up(dataplane, index, &present) == 1 && present.generic == generic;
 }
 
 int dataplane_interfaces(struct dataplane *dataplane, struct interface **out, size_t *count,
@@ -203,6 +262,7 @@ int dataplane_interfaces(struct dataplane *dataplane, struct interface **out, si
 {
 	struct if_nameindex *names = if_nameindex();
 	size_t most = 0;
+	int found = 0;
 
 	*count = 0;
 	while (names && names[most].if_index)
@@ -212,9 +272,17 @@ int dataplane_interfaces(struct dataplane *dataplane, struct interface **out, si
 		if_freenameindex(names);
 		return error_set(error, ENOMEM, "cannot list the interfaces: out of memory");
 	}
-	for (size_t i = 0; i < most; i++)
-		if (look_up(dataplane, names[i].if_index, &(*out)[*count]))
+	for (size_t i = 0; i < most && found >= 0; i++) {
+		found = look_up(dataplane, names[i].if_index, &(*out)[*count]);
+		if (found > 0)
 			(*count)++;
+		else if (found < 0)
+			unknown(names[i].if_name, found, error);
+	}
 	if_freenameindex(names);
-	return 0;
+	if (found >= 0)
+		return 0;
+	free(*out);
+	*out = NULL;
+	return found;
 }

@@ -101,12 +101,16 @@ static int check_bpf_file_system(const char *dir, struct error *error)
 static int lock_dir(const char *dir, int *lock, struct error *error)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+	struct stat info;
 
 	if (fd < 0 && errno == EACCES)
 		return error_set(error, EACCES, "%s: permission denied: run as root", dir);
 	if (fd < 0)
 		return error_set(error, errno, "%s: %s", dir, strerror(errno));
 	err = check_bpf_file_system(dir, error);
+	if (!err && (fstat(fd, &info) || info.st_uid != geteuid()))
+		err = error_set(error, EPERM,
+				"%s belongs to another user: use that user, or remove it", dir);
 	if (!err && flock(fd, LOCK_EX | LOCK_NB))
 		err = error_set(error, EBUSY, "another weir agent is running: it holds %s", dir);
 	if (err)
@@ -376,10 +380,13 @@ int dataplane_open(const char *dir, const struct config_capacity *capacity,
 		err = lock_dir(dir, &dataplane->lock, error);
 	if (!err)
 		err = open_tables(dataplane, capacity, adopted, error);
-	if (err)
-		dataplane_close(dataplane);
-	else
+	if (!err) {
 		*out = dataplane;
+		return 0;
+	}
+	if (dataplane->lock >= 0)
+		rmdir(dir);	/* if nothing came of it */
+	dataplane_close(dataplane);
 	return err;
 }
 

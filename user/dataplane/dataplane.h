@@ -53,6 +53,7 @@ struct interface {
 	unsigned int index;
 	unsigned int program_id;
 	bool generic;
+	bool alone;		/* without libxdp's dispatcher */
 };
 
 /*

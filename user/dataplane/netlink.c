@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "compiler.h"
 #include "dataplane/netlink.h"
 
 #define RECEIVE_BUFFER	(8 << 20)	/* some 20,000 notifications */
@@ -254,7 +255,7 @@ int netlink_get_route(struct netlink *netlink, const struct address *destination
 	return code ? code : route->type == RTN_UNSPEC ? -EBADMSG : 0;
 }
 
-static void read_nothing(const struct nlmsghdr *message, void *arg)
+static void read_nothing(const struct nlmsghdr *message UNUSED, void *arg UNUSED)
 {
 }
 

@@ -22,6 +22,7 @@
 #include <sys/queue.h>
 #include <time.h>
 
+#include "compiler.h"
 #include "dataplane/netlink.h"
 #include "dataplane/next_hops.h"
 #include "dataplane/next_hops_answer.h"
@@ -402,7 +403,7 @@ static void receive(struct next_hops *hops)
 }
 
 /* Whatever cannot be repaired now is tried again by the next tick. */
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void on_readable(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct next_hops *hops = arg;
 	bool tried = hops->lost;
@@ -412,7 +413,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		resync(hops);
 }
 
-static void on_settle(evutil_socket_t fd, short what, void *arg)
+static void on_settle(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct next_hops *hops = arg;
 	struct neighbour *neighbour;
@@ -428,7 +429,7 @@ static void on_settle(evutil_socket_t fd, short what, void *arg)
 		hops->changed(hops->arg);
 }
 
-static void on_reroute(evutil_socket_t fd, short what, void *arg)
+static void on_reroute(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct next_hops *hops = arg;
 	struct target *target = NULL;
@@ -459,7 +460,7 @@ static bool attend(struct next_hops *hops, struct neighbour *neighbour)
 	return answer_users(hops, neighbour);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct next_hops *hops = arg;
 	struct neighbour *neighbour = NULL;

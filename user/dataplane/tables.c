@@ -265,31 +265,21 @@ static uint32_t build_backend(struct build *build, uint32_t service,
 
 /* --- rings ------------------------------------------------------------------------------ */
 
+/* Of what a ring is built from, in whatever order it comes. */
 static uint64_t fingerprint(const struct build *build, const struct ring_backend *members,
 			    size_t count, uint32_t size)
 {
-	XXH64_state_t *state = XXH64_createState();
-	uint64_t hash;
+	uint64_t sum = XXH64(build->config->hash_seed, sizeof(build->config->hash_seed), size);
 
-	if (!state)
-		return 0;
-	XXH64_reset(state, size);
-	XXH64_update(state, build->config->hash_seed, sizeof(build->config->hash_seed));
 	for (size_t i = 0; i < count; i++) {
-		XXH64_update(state, members[i].address.word, sizeof(members[i].address.word));
-		XXH64_update(state, &members[i].index, sizeof(members[i].index));
-		XXH64_update(state, &members[i].weight, sizeof(members[i].weight));
+		uint64_t identity = XXH64(members[i].address.word,
+					  sizeof(members[i].address.word),
+					  members[i].address.family);
+		uint64_t values[] = { identity, members[i].index, members[i].weight };
+
+		sum += XXH64(values, sizeof(values), 0);
 	}
-	hash = XXH64_digest(state);
-	XXH64_freeState(state);
-	return hash | 1;
-}
-
-static int compare_members(const void *a, const void *b)
-{
-	const struct ring_backend *left = a, *right = b;
-
-	return address_compare(&left->address, &right->address);
+	return sum | 1;
 }
 
 /* The owners that the slots had before, or none where the ring has another size now. */
@@ -364,7 +354,6 @@ static int build_ring(struct build *build, struct table_service *new,
 	if (err)
 		return err;
 
-	qsort(members, count, sizeof(*members), compare_members);
 	new->ring_inputs = fingerprint(build, members, count, size);
 	if (!old || old->ring_inputs != new->ring_inputs || old->record.ring.size != size)
 		return fill_slots(build, new, old, members, count, size);
