@@ -9,15 +9,28 @@
 # holds the switches; hosts are named namespaces plugged into them.
 
 weir_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck disable=SC2034 # for those who source this
 weir_binary=$weir_root/build/weir
 
 # Not what the user's shell adds in front: python3 is to be the distribution's.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
+# build TARGET... - as whoever owns the checkout, so that nothing in it becomes root's.
+build()
+{
+	local owner
+
+	owner=$(stat -c %u:%g "$weir_root")
+	[[ ! -d $weir_root/build ]] || chown -R "$owner" "$weir_root/build"
+	setpriv --reuid "${owner%:*}" --regid "${owner#*:}" --clear-groups \
+		make --no-print-directory -C "$weir_root" -j "$(nproc)" "$@"
+}
+
 # lab_enter "$@" - run this script again inside, and end with its status.
 lab_enter()
 {
 	if [[ ${WEIR_LAB:-} ]]; then
+		lab_leave_chroot "$@"
 		lab_prepare
 		return
 	fi
@@ -26,15 +39,28 @@ lab_enter()
 		exit 1
 	fi
 	WEIR_LAB=/run/lab setpriv --pdeathsig KILL unshare --mount --net --pid --fork \
-		--kill-child --mount-proc -- "$BASH" "$0" "$@" &
+		--propagation unchanged --kill-child --mount-proc -- "$BASH" "$0" "$@" &
 	# The first process of a PID namespace takes all others with it.
-	trap 'kill -KILL $!' INT TERM HUP
+	trap 'kill -KILL $!; wait $!' INT TERM HUP
 	wait $!
 	exit
 }
 
+# The root of a chroot is no mount, so nobody can say that mounts in it are to be private,
+# which `ip netns` does as we do. Then a mount of it, below one that is, becomes the root.
+lab_leave_chroot()
+{
+	mountpoint -q / && return
+	mount --make-private /sys
+	mount -t tmpfs lab /sys/fs/bpf
+	mkdir /sys/fs/bpf/root
+	mount --rbind / /sys/fs/bpf/root
+	exec chroot /sys/fs/bpf/root env --chdir="$PWD" "$BASH" "$0" "$@"
+}
+
 lab_prepare()
 {
+	mount --make-rprivate /
 	mount -t tmpfs -o mode=755 lab /run
 	mkdir "$WEIR_LAB"
 	mount -t bpf bpf /sys/fs/bpf
@@ -93,7 +119,7 @@ service_address()
 {
 	local address
 
-	within "$1" sh -c 'echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore'
+	within "$1" sh -c 'cd /proc/sys/net/ipv4/conf/all; echo 1 > arp_ignore; echo 2 > arp_announce'
 	for address in "${@:2}"; do
 		ip -n "$1" addr add "$address" dev lo
 	done
@@ -120,8 +146,8 @@ http_server()
 				echo "${kind}_temp_path $folder/$kind;"
 			done)
 			server {
-				listen 80;
-				listen [::]:80;
+				listen 80 backlog=4096;
+				listen [::]:80 backlog=4096;
 				location / { return 200 "$1 \$remote_addr\n"; }
 			}
 		}

@@ -39,7 +39,7 @@ def echo(args):
     print("ready", flush=True)
     while True:
         for sock in select.select(socks, [], [])[0]:
-            _, peer = sock.recvfrom(2048)
+            _, peer = sock.recvfrom(65535)
             sock.sendto(args.name.encode(), peer)
             print(peer[0], peer[1], flush=True)
 
@@ -102,21 +102,41 @@ def flood_senders(args):
     return senders
 
 
+class Bucket:
+    """What a limiter that never errs would admit of what is sent."""
+
+    def __init__(self, rate, burst):
+        self.rate, self.burst, self.level = rate, burst, burst
+        self.last, self.admitted = time.monotonic(), 0
+
+    def offer(self):
+        now = time.monotonic()
+        self.level = min(self.burst, self.level + (now - self.last) * self.rate)
+        self.last = now
+        if self.level >= 1:
+            self.level -= 1
+            self.admitted += 1
+
+
 def flood(args):
-    """`rate` packets a second for `seconds`; then print "SENT SECONDS"."""
+    """`rate` packets a second for `seconds`; then print "SENT SECONDS ADMITTED", the
+    last being what an exact limit admits of packets sent at these times."""
     senders = flood_senders(args)
+    buckets = [Bucket(*args.limit) for _ in senders[: 1 if args.shared else None]]
     start, sent, total = time.monotonic(), 0, int(args.rate * args.seconds)
     while sent < total and time.monotonic() - start < 2 * args.seconds:
         due = min(total, int((time.monotonic() - start) * args.rate) + 1)
         while sent < due:
             sock, packets = senders[sent % len(senders)]
+            buckets[sent % len(buckets)].offer()
             try:
                 sock.send(packets[sent % len(packets)])
             except OSError:
                 pass  # the ICMP error of an earlier one
             sent += 1
         time.sleep(0.001)
-    print(sent, f"{time.monotonic() - start:.3f}")
+    admitted = sum(bucket.admitted for bucket in buckets)
+    print(sent, f"{time.monotonic() - start:.1f}", admitted)
 
 
 def notified(args):
@@ -159,6 +179,8 @@ def main():
     verb.add_argument("--source", nargs="+", required=True)
     verb.add_argument("--rate", type=int, required=True)
     verb.add_argument("--seconds", type=float, required=True)
+    verb.add_argument("--limit", nargs=2, type=float, required=True, help="rate and burst")
+    verb.add_argument("--shared", action="store_true", help="one limit for all sources")
     verb.add_argument("--syn", action="store_true", help="TCP SYNs, not UDP")
     verb.set_defaults(run=flood)
 
