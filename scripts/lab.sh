@@ -12,6 +12,8 @@ weir_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034 # for those who source this
 weir_binary=$weir_root/build/weir
 
+set -o pipefail	# jq finds nothing wrong with nothing
+
 # Not what the user's shell adds in front: python3 is to be the distribution's.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 

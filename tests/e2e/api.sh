@@ -117,24 +117,27 @@ whole_services_in_one_request()
 # Nobody's edit is lost, and each answer is given after the edit is in force.
 edits_at_the_same_time()
 {
-	local n
+	local n edits=()
 
 	for n in {20..49}; do
 		weir backend add web 10.0.0.$n > /dev/null &
+		edits+=($!)
 	done
-	wait $(jobs -p | tail -n 30)
+	wait "${edits[@]}"
 	equal 33 "$(jq '.services[0].backends | length' "$config")"
 	equal 33 "$(answer '.backends | length' service show web)"
 }
 
+# More than the files that a process may usually have open.
 idle_clients_keep_nobody_out()
 {
 	local clients
 
+	ulimit -S -n 4096
 	python3 -c '
 import socket, time
 idle = []
-for _ in range(900):
+for _ in range(1100):
     idle.append(socket.socket(socket.AF_UNIX))
     idle[-1].connect("/run/weir/weir.sock")
     idle[-1].send(b"GET /v1/sta")

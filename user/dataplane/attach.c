@@ -151,11 +151,11 @@ int no_interface(const char *name, struct error *error)
 }
 
 /*
- * The object is opened anew for each interface, because libxdp decides only here
- * whether it is loaded for a dispatcher or as an XDP program of its own.
+ * Beside other programs. The object is opened anew for each interface, because libxdp
+ * decides only here whether it is loaded for a dispatcher or as an XDP program of its own.
  */
-static int attach(struct dataplane *dataplane, const char *name, unsigned int index,
-		  bool generic, struct error *error)
+static int attach_shared(struct dataplane *dataplane, const char *name, unsigned int index,
+			 bool generic, struct error *error)
 {
 	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = PROGRAM);
 	struct xdp_program *program;
@@ -182,12 +182,45 @@ out:
 	return err;
 }
 
+int attach_alone(const char *name, unsigned int index, int fd, bool generic,
+		 struct error *error)
+{
+	uint32_t mode = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+	int err = bpf_xdp_attach(index, fd, mode | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+
+	if (err == -EBUSY || err == -EEXIST)
+		return error_set(error, -err,
+				 "%s: another XDP program is attached, and this libxdp cannot share the interface on this kernel: upgrade libxdp to 1.5.5, or remove that program (`ip link set dev %s xdp off`)",
+				 name, name);
+	if (err)
+		return attach_error(name, generic, err, error);
+	log_warning("%s: attached alone: this libxdp cannot share an interface on this kernel, libxdp 1.5.5 can",
+		    name);
+	return 0;
+}
+
+/* The program that the data plane pinned when it was made. */
+static int attach_pinned(const struct dataplane *dataplane, const char *name,
+			 unsigned int index, bool generic, struct error *error)
+{
+	char path[PATH_MAX];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "%s/weir", dataplane->dir);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return error_set(error, errno, "%s: %s", path, strerror(errno));
+	err = attach_alone(name, index, fd, generic, error);
+	close(fd);
+	return err;
+}
+
 int dataplane_attach(struct dataplane *dataplane, const char *name, bool generic,
 		     struct error *error)
 {
 	unsigned int index = if_nametoindex(name);
 	struct interface present;
-	int found;
+	int found, err;
 
 	if (!index)
 		return no_interface(name, error);
@@ -201,7 +234,8 @@ int dataplane_attach(struct dataplane *dataplane, const char *name, bool generic
 				 "%s: attached in %s mode: detach it before changing the mode",
 				 name, mode_name(present.generic));
 	}
-	return attach(dataplane, name, index, generic, error);
+	err = attach_shared(dataplane, name, index, generic, error);
+	return err == -EINVAL ? attach_pinned(dataplane, name, index, generic, error) : err;
 }
 
 /* Where no dispatcher is, the interface has just this program, or another by now. */

@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
@@ -33,13 +34,14 @@ static char message[256];
 
 static int keep_message(bool warning, const char *format, va_list args)
 {
-	char line[sizeof(message)];
+	char text[8192], *rest = text, *line;
 
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	if (warning && line[0])
-		strcpy(message, line);
-	log_debug("%s", line);
+	vsnprintf(text, sizeof(text), format, args);
+	if (warning)
+		snprintf(message, sizeof(message), "%.*s", (int)strcspn(text, "\n"), text);
+	while ((line = strsep(&rest, "\n")))	/* the verifier's log is many */
+		if (*line)
+			log_debug("%s", line);
 	return 0;
 }
 
@@ -237,6 +239,28 @@ static void unlink_pins(struct dataplane *dataplane)
 	unlink(path);
 }
 
+static bool kernel_too_old(struct utsname *kernel)
+{
+	unsigned int major, minor;
+
+	return !uname(kernel) && sscanf(kernel->release, "%u.%u", &major, &minor) == 2 &&
+	       (major < 5 || (major == 5 && minor < 15));
+}
+
+static int load_error(int err, struct error *error)
+{
+	struct utsname kernel;
+
+	if (err == -EPERM)
+		return error_set(error, EPERM,
+				 "may not load BPF programs: run as root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)");
+	if (kernel_too_old(&kernel))
+		return error_set(error, -err, "this is Linux %s: weir needs 5.15 or later",
+				 kernel.release);
+	return error_set(error, -err, "the kernel does not load the data plane (%s): %s",
+			 strerror(-err), last_message());
+}
+
 static int create(struct dataplane *dataplane, struct error *error)
 {
 	struct weir_bpf *object;
@@ -248,14 +272,7 @@ static int create(struct dataplane *dataplane, struct error *error)
 		return err;
 
 	err = weir_bpf__load(object);
-	if (err == -EPERM)
-		error_set(error, EPERM,
-			  "may not load BPF programs: run as root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)");
-	else if (err)
-		error_set(error, -err, "the kernel does not load the data plane (%s): %s",
-			  strerror(-err), last_message());
-	if (!err)
-		err = pin_object(dataplane, object, error);
+	err = err ? load_error(err, error) : pin_object(dataplane, object, error);
 	weir_bpf__destroy(object);
 	if (err)
 		unlink_pins(dataplane);

@@ -62,7 +62,7 @@ static int write_addresses(const struct bpf_map *map, const struct address *addr
 	return err;
 }
 
-static int attach_object(struct decap_bpf *object, const char *interface, unsigned int index,
+static int attach_shared(struct decap_bpf *object, const char *interface, unsigned int index,
 			 bool generic, struct error *error)
 {
 	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = PROGRAM, .obj = object->obj);
@@ -78,11 +78,37 @@ static int attach_object(struct decap_bpf *object, const char *interface, unsign
 	return err;
 }
 
+static int attach_loaded(struct decap_bpf *object, const char *interface, unsigned int index,
+			 bool generic, struct error *error)
+{
+	int err = decap_bpf__load(object);
+
+	if (err)
+		return error_set(error, -err, "%s: the kernel does not load the decapsulator: %s",
+				 interface, last_message());
+	return attach_alone(interface, index, bpf_program__fd(object->progs.weir_decap), generic,
+			    error);
+}
+
+static int attach_object(const char *interface, unsigned int index, bool shared, bool generic,
+			 const struct address *addresses, size_t count, struct error *error)
+{
+	struct decap_bpf *object = decap_bpf__open();
+	int err;
+
+	if (!object)
+		return error_set(error, errno, "cannot open the BPF object: %s", last_message());
+	err = (shared ? attach_shared : attach_loaded)(object, interface, index, generic, error);
+	if (!err)
+		err = write_addresses(object->maps.decap_addresses, addresses, count, error);
+	decap_bpf__destroy(object);
+	return err;
+}
+
 int decap_attach(const char *interface, bool generic, const struct address *addresses,
 		 size_t count, struct error *error)
 {
 	unsigned int index = if_nametoindex(interface);
-	struct decap_bpf *object;
 	int err;
 
 	capture_messages();
@@ -92,13 +118,9 @@ int decap_attach(const char *interface, bool generic, const struct address *addr
 		return error_set(error, EEXIST,
 				 "%s: a decapsulator is attached: `weir decap %s --detach` removes it",
 				 interface, interface);
-	object = decap_bpf__open();
-	if (!object)
-		return error_set(error, errno, "cannot open the BPF object: %s", last_message());
-	err = attach_object(object, interface, index, generic, error);
-	if (!err)
-		err = write_addresses(object->maps.decap_addresses, addresses, count, error);
-	decap_bpf__destroy(object);
+	err = attach_object(interface, index, true, generic, addresses, count, error);
+	if (err == -EINVAL)	/* see attach_alone() */
+		err = attach_object(interface, index, false, generic, addresses, count, error);
 	return err;
 }
 

@@ -48,6 +48,15 @@ int object_open(struct dataplane *dataplane, struct weir_bpf **out, struct error
 
 /* What libxdp's refusal to attach means to the operator: sets the line, returns err. */
 int attach_error(const char *interface, bool generic, int err, struct error *error);
+
+/*
+ * Without libxdp, where no other program is; `fd` was loaded as an XDP program. What is
+ * left when libxdp says EINVAL: Linux 6.13, and stable ones since, let only a
+ * dispatcher that declares it call a program that moves the start of packets, and the one
+ * of libxdp before 1.5.5 does not.
+ */
+int attach_alone(const char *interface, unsigned int index, int fd, bool generic,
+		 struct error *error);
 int no_interface(const char *name, struct error *error);
 
 /* Log libbpf's and libxdp's messages, and keep the last warning for error lines. */
