@@ -77,7 +77,7 @@ run()
 		[[ ! $problem ]] || echo "    $name: $problem"
 	fi
 	while read -r skip; do
-		skips+=("$name: $skip")
+		skips+=("$name: ${skip#: }")
 	done < <(sed -nE 's/^(not )?ok [0-9]+ (- )?(.*) ?# SKIP ?/\3: /p' "$output")
 	((passed += good, failed += bad))
 	rm "$output"

@@ -89,7 +89,7 @@ reaches_both()
 {
 	local url=$1 address=$2 client=$3
 
-	within client curl -s -m 5 "$url/[1-40]" > "$WEIR_LAB/answers"
+	within client curl -s -m 5 --fail-early "$url/[1-40]" > "$WEIR_LAB/answers"
 	equal 40 "$(grep -cE "^(near|far) $client\$" "$WEIR_LAB/answers")"
 	equal 'far near' "$(sort -u "$WEIR_LAB/answers" | cut -d ' ' -f 1 | paste -s -d ' ')"
 
@@ -114,7 +114,7 @@ ipip_6in4() { reaches_both http://[2001:db8::3] 2001:db8::3 fd01::1; }
 leaves_by_the_other_interface()
 {
 	weir backend del l2-v4-tcp 10.1.0.11
-	within client curl -s -m 5 -o /dev/null 'http://203.0.113.1/[1-10]'
+	within client curl -s -m 5 --fail-early -o /dev/null 'http://203.0.113.1/[1-10]'
 	equal eth1 "$(answer .backends[0].next_hop.interface service show l2-v4-tcp)"
 	equal 10 "$(answer '.services[0].backends[0].new_flows' counters)"
 	equal "$(ip -n far -json link show eth0 | jq -r '.[0].address')" \
@@ -174,7 +174,7 @@ others_pass()
 
 counters_add_up()
 {
-	within client curl -s -m 5 -o /dev/null 'http://203.0.113.2/[1-30]'
+	within client curl -s -m 5 --fail-early -o /dev/null 'http://203.0.113.2/[1-30]'
 	equal 30 "$(counted service new_flows 4in4-tcp)"
 	equal 30 "$(answer '.services[] | select(.name == "4in4-tcp") |
 		[.backends[].new_flows] | add' counters)"

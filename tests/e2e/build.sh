@@ -20,7 +20,6 @@ setup()
 {
 	cd "$copy" || exit
 	weir_binary=$copy/build/weir
-	quiet_make
 }
 
 files()
@@ -42,7 +41,6 @@ make_builds_in_build_only()
 	local before
 
 	before=$(files)
-	quiet_make clean
 	equal '' "$(quiet_make 2>&1 > /dev/null)"
 	equal "$before" "$(files)"
 	equal "weir $(build/weir --json version | jq -r .version)" "$(build/weir version)"
@@ -52,19 +50,19 @@ make_builds_in_build_only()
 
 make_says_little_or_all()
 {
+	quiet_make
 	touch user/main.c
 	equal '  CC user/main.o  LINK weir' "$(make | tr -s ' ' | sed 's/^/ /' | paste -s -d '')"
 	touch user/main.c
-	make V=1 | grep -q -- '-c -o build/user/main.o user/main.c'
+	make V=1 | grep -- '-c -o build/user/main.o user/main.c'
 }
 
 header_changes_are_seen()
 {
-	touch include/weir/abi.h
-	make -n V=1 > "$WEIR_LAB/commands"
+	quiet_make
+	make --dry-run V=1 --what-if include/weir/abi.h > "$WEIR_LAB/commands"
 	grep -q 'build/bpf/weir.bpf.o' "$WEIR_LAB/commands"
 	grep -q 'build/user/dataplane/tables.o' "$WEIR_LAB/commands"
-	quiet_make
 }
 
 make_installs()
@@ -81,6 +79,7 @@ make_cleans()
 {
 	local before
 
+	quiet_make
 	before=$(files)
 	quiet_make clean
 	test ! -e build
@@ -112,5 +111,5 @@ every_file_has_a_license()
 }
 
 run_tests make_builds_in_build_only make_says_little_or_all header_changes_are_seen \
-	make_installs make_cleans other_compilers scripts_are_clean \
+	make_installs other_compilers make_cleans scripts_are_clean \
 	every_file_has_a_license

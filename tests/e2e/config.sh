@@ -82,7 +82,7 @@ bad_edit_keeps_the_last_good_state()
 
 	# The CLI does not write over what somebody is just correcting.
 	refused 1 'weir: correct the configuration file first:*' weir backend del web 10.0.0.11
-	weir status | grep -q "$config:"
+	weir status | grep "$config:" > /dev/null
 
 	echo "$good" > "$config"
 	eventually 5 holds '.config.error == null and .state == "ok"' status

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <weir/hash.h>
-
 #include "harness.h"
 
 #define SERVICE(name, address, port, backends)					\
@@ -289,106 +287,6 @@ static void forward_changes(void **state)
 	}
 }
 
-/* --- the service table: services whose keys meet at one place ---------------------------- */
-
-#define CROWD WEIR_SERVICE_PROBES
-
-/* Ports whose keys have the same position among `positions`. */
-static void find_crowd(uint32_t positions, uint32_t position, uint16_t ports[CROWD + 1])
-{
-	struct address address = ip_address("203.0.113.10");
-	struct weir_service_key key = { .protocol = IPPROTO_TCP, .family = WEIR_IPV4 };
-	size_t found = 0;
-
-	memcpy(key.address, address.word, sizeof(key.address));
-	for (uint32_t port = 1; port <= UINT16_MAX && found <= CROWD; port++) {
-		put16((uint8_t *)&key.port, port);
-		if ((weir_service_hash(&key) & (positions - 1)) == position)
-			ports[found++] = port;
-	}
-	assert_int_equal(found, CROWD + 1);
-}
-
-/* Services "0", "1", ... on these ports, for each bit of `members`. */
-static int serve_crowd(struct world *world, const uint16_t *ports, uint32_t members,
-		       struct error *error)
-{
-	struct tables *next;
-	char *text;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-	int err;
-
-	for (int i = 0; i <= CROWD; i++)
-		if (members & 1u << i)
-			fprintf(out, "%s{'name': '%d', 'address': '203.0.113.10', 'port': %u,"
-				" 'protocol': 'tcp', 'backends': [{'address': '10.0.1.%d'}]}",
-				ftell(out) ? ", " : "", i, ports[i], i + 1);
-	fclose(out);
-	err = world_build(world, &next, error, text);
-	free(text);
-	if (!err)
-		world_apply(world, next);
-	return err;
-}
-
-static void check_crowd(const struct world *world, const uint16_t *ports, uint32_t members)
-{
-	for (int i = 0; i <= CROWD; i++) {
-		char name[16], backend[32];
-		const struct route route = { name, backend, .l2 = false };
-		struct frame frame;
-
-		snprintf(name, sizeof(name), "%d", i);
-		snprintf(backend, sizeof(backend), "10.0.1.%d", i + 1);
-		flow(&frame, ports[i], 1000);
-		subject("service %d, members 0x%x", i, members);
-		if (members & 1u << i)
-			expect_forward(world, &frame, &route);
-		else
-			expect_pass(world, &frame);
-	}
-}
-
-/*
- * As many as a probe finds, over the table's end; in changing company, so that probes
- * cross places of services that have left.
- */
-static void crowded_place(void **state)
-{
-	const uint32_t all = (1u << CROWD) - 1, positions = service_positions(WORLD_SERVICES);
-	struct world *world = empty_world();
-	uint16_t ports[CROWD + 1];
-	uint64_t numbers = 3;
-	struct error error;
-
-	find_crowd(positions, positions - CROWD / 2, ports);
-	assert_int_equal(serve_crowd(world, ports, all, &error), 0);
-	check_crowd(world, ports, all);
-	assert_int_equal(serve_crowd(world, ports, 1u << (CROWD - 1), &error), 0);
-	check_crowd(world, ports, 1u << (CROWD - 1));
-	for (int i = 0; i < 10; i++) {
-		uint32_t members = random_next(&numbers) & all & random_next(&numbers);
-
-		assert_int_equal(serve_crowd(world, ports, members, &error), 0);
-		check_crowd(world, ports, members);
-	}
-}
-
-static void one_too_many_for_a_place(void **state)
-{
-	const uint32_t all = (1u << CROWD) - 1;
-	struct world *world = empty_world();
-	uint16_t ports[CROWD + 1];
-	struct error error;
-
-	find_crowd(service_positions(WORLD_SERVICES), 5, ports);
-	assert_int_equal(serve_crowd(world, ports, all, &error), 0);
-	check(serve_crowd(world, ports, all | 1u << CROWD, &error) == -ENOSPC, "it was placed");
-	check(strstr(error.text, "capacity.services"), "message: %s", error.text);
-	check_crowd(world, ports, all);
-}
-
 /* --- rings ------------------------------------------------------------------------------ */
 
 /* Rings of 1,021 and 4,093 slots by turns, in an arena without room for a leak. */
@@ -528,8 +426,6 @@ void apply_tests(struct suite *suite)
 	add_test(suite, key_changes, NULL, "apply: a service's key changes");
 	add_test(suite, keys_are_swapped, NULL, "apply: two services swap keys");
 	add_test(suite, forward_changes, NULL, "apply: the way of forwarding changes");
-	add_test(suite, crowded_place, NULL, "apply: a crowded place in the service table");
-	add_test(suite, one_too_many_for_a_place, NULL, "apply: one too many for a place");
 	add_test(suite, ring_grows_and_shrinks, NULL, "apply: a ring grows and shrinks");
 	for (size_t i = 0; i < ROWS(full); i++)
 		add_test(suite, run_full, &full[i], "apply: too few %s", full[i].name);

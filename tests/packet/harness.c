@@ -72,11 +72,11 @@ void fail_subject(const char *format, ...)
 const char *host(enum host host, uint8_t family)
 {
 	static const char *const hosts[][2] = {
-		[CLIENT] = { "198.51.100.7", "2001:db8:c::7" },
+		[CLIENT] = { "192.0.2.7", "2001:db8:c::7" },
 		[VIP] = { "203.0.113.10", "2001:db8:5::10" },
 		[ANY_VIP] = { "203.0.113.20", "2001:db8:5::20" },
 		[STRANGER] = { "203.0.113.99", "2001:db8:5::99" },
-		[BALANCER] = { "192.0.2.1", "2001:db8::1" },
+		[BALANCER] = { "198.51.100.1", "2001:db8::1" },
 	};
 
 	return hosts[host][family == 6];

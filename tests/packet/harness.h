@@ -72,6 +72,7 @@ void truncate_tests(struct suite *suite);
 void select_tests(struct suite *suite);
 void limit_tests(struct suite *suite);
 void cells_tests(struct suite *suite);
+void services_tests(struct suite *suite);
 void apply_tests(struct suite *suite);
 void adopt_tests(struct suite *suite);
 

@@ -33,6 +33,7 @@ static int run_suites(void)
 	select_tests(&suite);
 	limit_tests(&suite);
 	cells_tests(&suite);
+	services_tests(&suite);
 	apply_tests(&suite);
 	adopt_tests(&suite);
 	return _cmocka_run_group_tests("packet", suite.tests, suite.count, NULL, after_all) ?

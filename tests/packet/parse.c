@@ -16,6 +16,7 @@ struct row {
 	size_t value;
 	enum weir_drop why;
 	unsigned int in;	/* these variants; 0: all */
+	bool one_port;		/* a service of all ports sees it otherwise */
 	struct recipe change;	/* to the request, where not 0 */
 };
 
@@ -178,9 +179,12 @@ static const struct row passed[] = {
 	{ "destination options", extension, .value = IPPROTO_DSTOPTS, .in = V6 },
 	{ "authentication header", extension, .value = IPPROTO_AH, .in = V6 },
 	{ "no next header", extension, .value = IPPROTO_NONE, .in = V6 },
-	{ "middle fragment", fragment, .value = 0x2001, .in = V4 },
-	{ "last fragment", fragment, .value = 0x0001, .in = V4 },
-	{ "last fragment, largest offset", fragment, .value = 0x1fff, .in = V4 },
+	{ "middle fragment", fragment, .value = 0x2001, .in = V4,
+	  .one_port = true },
+	{ "last fragment", fragment, .value = 0x0001, .in = V4,
+	  .one_port = true },
+	{ "last fragment, largest offset", fragment, .value = 0x1fff, .in = V4,
+	  .one_port = true },
 };
 
 /* Ours and bad. */
@@ -223,11 +227,12 @@ static const struct row forwarded[] = {
 	{ "unicast MAC of another host", first_mac_byte, .value = 0xfe },
 };
 
-static void build(struct frame *frame, const struct row *row, const struct variant *variant)
+static void build(struct frame *frame, const struct row *row, enum lane_id lane,
+		  const struct variant *variant)
 {
-	struct recipe recipe = lane_request(LANE_IPIP_V4, variant);
+	struct recipe recipe = lane_request(lane, variant);
 
-	subject("%s", variant->name);
+	subject("%s", lane_service(lane, variant));
 	recipe.ip_options = row->change.ip_options;
 	if (row->change.payload)
 		recipe.payload = row->change.payload;
@@ -235,15 +240,22 @@ static void build(struct frame *frame, const struct row *row, const struct varia
 	row->spoil(frame, row->value);
 }
 
+/* Each row is tried on a service of one port, and on one of all ports. */
+static enum lane_id lanes_of(const struct row *row, int n)
+{
+	return n && !row->one_port ? LANE_ANY : LANE_IPIP_V4;
+}
+
 static void run_passed(void **state)
 {
 	const struct row *row = *state;
 	struct frame frame;
 
-	for_each_variant(variant, row->in) {
-		build(&frame, row, variant);
-		expect_pass(site(), &frame);
-	}
+	for (int n = 0; n < 2; n++)
+		for_each_variant(variant, row->in) {
+			build(&frame, row, lanes_of(row, n), variant);
+			expect_pass(site(), &frame);
+		}
 }
 
 static void run_dropped(void **state)
@@ -251,10 +263,13 @@ static void run_dropped(void **state)
 	const struct row *row = *state;
 	struct frame frame;
 
-	for_each_variant(variant, row->in) {
-		build(&frame, row, variant);
-		expect_drop(site(), &frame, row->why, lane_service(LANE_IPIP_V4, variant), NULL);
-	}
+	for (int n = 0; n < 2; n++)
+		for_each_variant(variant, row->in) {
+			enum lane_id lane = lanes_of(row, n);
+
+			build(&frame, row, lane, variant);
+			expect_drop(site(), &frame, row->why, lane_service(lane, variant), NULL);
+		}
 }
 
 static void run_forwarded(void **state)
@@ -262,12 +277,13 @@ static void run_forwarded(void **state)
 	const struct row *row = *state;
 	struct frame frame;
 
-	for_each_variant(variant, row->in) {
-		struct route route = lane_route(LANE_IPIP_V4, variant);
+	for (int n = 0; n < 2; n++)
+		for_each_variant(variant, row->in) {
+			struct route route = lane_route(lanes_of(row, n), variant);
 
-		build(&frame, row, variant);
-		expect_forward(site(), &frame, &route);
-	}
+			build(&frame, row, lanes_of(row, n), variant);
+			expect_forward(site(), &frame, &route);
+		}
 }
 
 static void every_ethertype(void **state)
