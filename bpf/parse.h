@@ -2,8 +2,8 @@
 /*
  * parse.h - read the frame once, front to back.
  *
- * A frame whose destination cannot be read as address, protocol and port cannot be
- * ours and passes. One that can be read but is broken is noted as defective, and
+ * A frame whose destination cannot be read as address and protocol cannot be ours and
+ * passes; one without a port can be ours only if a service is on any port. One that can be read but is broken is noted as defective, and
  * classify.h drops it only if it turns out to be ours.
  *
  * Passes in this version, also when it is for a service's address: VLAN tags, IPv6
@@ -64,8 +64,10 @@ static __always_inline enum verdict read_transport(struct cursor *cursor,
 {
 	const __u32 *ports = cursor->at;
 
-	if ((void *)(ports + 1) > cursor->end)
-		return VERDICT_PASS;
+	if ((void *)(ports + 1) > cursor->end) {
+		note_defect(packet, WEIR_DROP_truncated);
+		return VERDICT_NEXT;	/* ours only if it is for a service on any port */
+	}
 	packet->ports = *ports;
 	packet->destination.port = bpf_htons((__u16)bpf_ntohl(*ports));
 

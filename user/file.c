@@ -191,9 +191,8 @@ static int replace(struct target *target, const char *text, size_t length, int f
 	return err;
 }
 
-int file_write_if(const char *path, const char *text, size_t length,
-		  int (*look)(void *arg, struct error *error), void *arg,
-		  struct error *error)
+int file_write(const char *path, const char *text, size_t length,
+	       int (*look)(void *arg, struct error *error), void *arg, struct error *error)
 {
 	struct target target = { .look = look, .look_arg = arg };
 	int folder, err = find_target(path, &target, error);
@@ -209,9 +208,4 @@ int file_write_if(const char *path, const char *text, size_t length,
 out:
 	free(target.path);
 	return err;
-}
-
-int file_write(const char *path, const char *text, size_t length, struct error *error)
-{
-	return file_write_if(path, text, length, NULL, NULL, error);
 }

@@ -188,7 +188,7 @@ struct weir_backend_info {
  * Counters are per CPU and only ever grow. `packets` and `bytes` (layer 3, as
  * received) count what was forwarded; new_flows counts TCP SYNs among them.
  * Every packet of a service is in exactly one of packets, limited_packets and
- * dropped_packets.
+ * dropped_packets, but for a frame that was balanced already and passes.
  */
 struct weir_service_counters {
 	__u64 packets;

@@ -91,7 +91,7 @@ interface_of_another_program()
 	within balancer bpftool net attach xdp pinned /sys/fs/bpf/other dev eth1
 	rm /sys/fs/bpf/other
 	refused 1 'weir: eth1: another XDP program*remove it first*' weir attach eth1
-	refused 1 'weir: eth1: weir is not attached there' weir detach eth1
+	refused 1 'weir: eth1: weir is not attached there (`weir status` says where)' weir detach eth1
 	equal native "$(xdp_on eth1)"
 	ip -n balancer link set eth1 xdp off
 }
@@ -99,10 +99,10 @@ interface_of_another_program()
 detach_of_not_attached()
 {
 	start_agent
-	refused 1 'weir: eth0: weir is not attached there' weir detach eth0
+	refused 1 'weir: eth0: weir is not attached there (`weir status` says where)' weir detach eth0
 	weir attach eth1
-	refused 1 'weir: eth0: weir is not attached there' weir detach eth0
-	refused 1 'weir: eth7: weir is not attached there' weir detach eth7
+	refused 1 'weir: eth0: weir is not attached there (`weir status` says where)' weir detach eth0
+	refused 1 'weir: eth7: there is no such interface*' weir detach eth7
 }
 
 detach_wants_one_or_all()
@@ -120,7 +120,7 @@ detach_without_agent()
 	weir detach eth0
 	equal none,native "$(xdp_on eth0),$(xdp_on eth1)"
 	test -e /sys/fs/bpf/weir
-	refused 1 'weir: eth0: weir is not attached there' weir detach eth0
+	refused 1 'weir: eth0: weir is not attached there (`weir status` says where)' weir detach eth0
 	weir detach eth1
 	equal none "$(xdp_on eth1)"
 	test ! -e /sys/fs/bpf/weir
@@ -168,7 +168,7 @@ interface_that_goes()
 second_agent()
 {
 	start_agent
-	refused 1 'weir: another weir agent is running: it holds /sys/fs/bpf/weir' \
+	refused 1 'weir: another weir agent is running: it holds /sys/fs/bpf/weir: stop that one first*' \
 		weir agent --config "$config" --socket "$WEIR_LAB/other.sock"
 	weir status > /dev/null
 }
@@ -177,7 +177,7 @@ second_agent_on_the_same_socket()
 {
 	start_agent
 	WEIR_BPF_DIR=/sys/fs/bpf/other refused 1 \
-		'weir: another weir agent answers on /run/weir/weir.sock' \
+		'weir: another weir agent answers on /run/weir/weir.sock: stop it first*' \
 		weir agent --config "$config" --log-level error
 	weir status > /dev/null
 	test ! -e /sys/fs/bpf/other

@@ -94,18 +94,34 @@ no_file_stays_open()
 	equal "$before" "$(open_files)"
 }
 
-# The kernel says what is attached, so an agent that could not write it down is no harm.
-adopted_without_a_trace()
+xdp_programs()
+{
+	ip -n balancer -json link show eth0 | jq '[.[] | select(.xdp)] | length'
+}
+
+what_is_incomplete_can_be_removed()
 {
 	start_agent
 	eventually 5 attached eth0
 	stop_agent KILL
-	rm /sys/fs/bpf/weir/weir
-	start_agent
-	attached eth0
-	stop_agent
+	rm /sys/fs/bpf/weir/services
+	refused 1 'weir: *the data plane is incomplete, `weir detach --all` removes it' \
+		weir agent --config "$config"
+	equal 1 "$(xdp_programs)"
 	equal 'all interfaces: detached' "$(weir detach --all)"
+	equal 0 "$(xdp_programs)"
 	refused 1 'weir: nothing is attached*' weir detach --all
+}
+
+# bpftool shows the very program that an interface runs, for as long as it does.
+running_programs_are_pinned()
+{
+	start_agent
+	eventually 5 attached eth0
+	equal "$(answer '.dataplane.interfaces[0].program_id' status)" \
+		"$(bpftool --json prog show pinned /sys/fs/bpf/weir/weir_* | jq .id)"
+	weir detach eth0
+	equal '' "$(compgen -G '/sys/fs/bpf/weir/weir_*')"
 }
 
 another_users_folder_is_refused()
@@ -116,5 +132,6 @@ another_users_folder_is_refused()
 }
 
 run_tests one_that_returns_is_attached_again taken_off_is_put_on_again \
-	the_list_counts_when_it_changes no_file_stays_open adopted_without_a_trace \
+	the_list_counts_when_it_changes no_file_stays_open \
+	what_is_incomplete_can_be_removed running_programs_are_pinned \
 	another_users_folder_is_refused

@@ -70,9 +70,11 @@ stop_agent()
 # Stop the agent, if one runs, and leave no data plane to the next test.
 remove_weir()
 {
+	local dir=${WEIR_BPF_DIR:-/sys/fs/bpf/weir}
+
 	[[ ! -e $WEIR_LAB/$balancer.pid ]] || stop_agent KILL
-	[[ ! -e /sys/fs/bpf/weir ]] || weir detach --all
-	rm -rf /sys/fs/bpf/weir
+	[[ ! -e $dir ]] || weir detach --all
+	rm -rf "$dir"
 }
 
 # configuration [SERVICE...] - JSON objects; the tables are small, for quick dumps.

@@ -40,7 +40,7 @@ extract_blocks()
 		inside { print > file }' "$weir_root/README.md"
 }
 
-# In one shell, as somebody at a terminal would; the agent needs a moment to be ready.
+# In one shell, as somebody at a terminal would.
 run_blocks()
 {
 	cd "$weir_root"
@@ -51,8 +51,6 @@ run_blocks()
 		echo 'set -e'
 		for block in "$WEIR_LAB"/block-*.sh; do
 			cat "$block"
-			[[ $(< "$block") != 'sudo weir agent &' ]] ||
-				echo 'until weir status > /dev/null 2>&1; do sleep 0.1; done'
 			[[ $(< "$block") != *'weir attach'* ]] || echo 'try_it'
 		done
 		echo 'kill %1; wait %1'

@@ -109,7 +109,7 @@ static void every_tos(void **state)
 		struct route route = lane_route(LANE_IPIP_V4, variant);
 		struct frame frame;
 
-		recipe.payload = 1300;
+		recipe.payload = 1420;
 		for (int tos = 0; tos <= 0xff; tos++) {
 			subject("%s, 0x%02x", variant->name, tos);
 			recipe.tos = tos;

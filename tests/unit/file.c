@@ -95,7 +95,7 @@ static void assert_not_written(const char *path, int code, const char *line)
 {
 	struct error error = { "" };
 
-	assert_int_equal(file_write(path, "new", 3, &error), -code);
+	assert_int_equal(file_write(path, "new", 3, NULL, NULL, &error), -code);
 	assert_string_equal(error.text, line);
 }
 
@@ -123,7 +123,7 @@ static void reads_sizes_around_the_buffers(void **state)
 	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		text = malloc(sizes[i] + 1);
 		memset(text, 'a' + (int)i, sizes[i]);
-		assert_int_equal(file_write("f", text, sizes[i], &error), 0);
+		assert_int_equal(file_write("f", text, sizes[i], NULL, NULL, &error), 0);
 		assert_int_equal(file_read("f", &copy, &length, &error), 0);
 		assert_int_equal(length, sizes[i]);
 		assert_memory_equal(copy, text, length);
@@ -185,7 +185,7 @@ static void makes_a_file(void **state)
 	struct error error;
 
 	umask(0);
-	assert_int_equal(file_write("f", "new", 3, &error), 0);
+	assert_int_equal(file_write("f", "new", 3, NULL, NULL, &error), 0);
 	assert_content("f", "new");
 	assert_int_equal(mode_of("f"), S_IFREG | 0600);
 	assert_int_equal(count_entries("."), 1);
@@ -199,7 +199,7 @@ static void replaces_a_file(void **state)
 	umask(077);
 	put("f", "the old one", 0644);
 	stat("f", &before);
-	assert_int_equal(file_write("f", "new", 3, &error), 0);
+	assert_int_equal(file_write("f", "new", 3, NULL, NULL, &error), 0);
 	stat("f", &after);
 	assert_content("f", "new");
 	assert_int_equal(mode_of("f"), S_IFREG | 0644);
@@ -216,7 +216,7 @@ static void leaves_readers_the_old_content(void **state)
 
 	put("f", "the old one", 0600);
 	fd = open("f", O_RDONLY);
-	assert_int_equal(file_write("f", "new", 3, &error), 0);
+	assert_int_equal(file_write("f", "new", 3, NULL, NULL, &error), 0);
 	assert_int_equal(read(fd, text, sizeof(text)), 11);
 	assert_string_equal(text, "the old one");
 	close(fd);
@@ -232,7 +232,7 @@ static void keeps_owner_and_mode(void **state)
 	put("f", "old", 0600);
 	assert_int_equal(chown("f", NOBODY, 7), 0);
 	assert_int_equal(chmod("f", 04751), 0);
-	assert_int_equal(file_write("f", "new", 3, &error), 0);
+	assert_int_equal(file_write("f", "new", 3, NULL, NULL, &error), 0);
 	assert_int_equal(stat("f", &status), 0);
 	assert_int_equal(status.st_uid, NOBODY);
 	assert_int_equal(status.st_gid, 7);
@@ -247,7 +247,7 @@ static void follows_symbolic_links(void **state)
 	assert_int_equal(mkdir("b", 0700) | mkdir("d", 0700), 0);
 	put("d/f", "old", 0640);
 	assert_int_equal(symlink("../d/f", "b/c") | symlink("b/c", "a"), 0);
-	assert_int_equal(file_write("a", "new", 3, &error), 0);
+	assert_int_equal(file_write("a", "new", 3, NULL, NULL, &error), 0);
 	assert_true(S_ISLNK(mode_of("a")));
 	assert_true(S_ISLNK(mode_of("b/c")));
 	assert_int_equal(mode_of("d/f"), S_IFREG | 0640);
@@ -309,7 +309,7 @@ static void leaves_nothing_when_the_owner_cannot_stay(void **state)
 	put("f", "old", 0644);
 	assert_int_equal(chmod(".", 0777), 0);
 	assert_int_equal(seteuid(NOBODY), 0);
-	err = file_write("f", "new", 3, &error);
+	err = file_write("f", "new", 3, NULL, NULL, &error);
 	assert_int_equal(seteuid(0), 0);
 	assert_int_equal(err, -EPERM);
 	assert_string_equal(error.text, "cannot write f: Operation not permitted");

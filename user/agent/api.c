@@ -477,7 +477,8 @@ static int listen_on(const char *path, struct error *error)
 		return error_set(error, ENAMETOOLONG, "%s: too long for a socket's path", path);
 	strcpy(address.sun_path, path);
 	if (somebody_answers(&address))
-		return error_set(error, EADDRINUSE, "another weir agent answers on %s", path);
+		return error_set(error, EADDRINUSE, "another weir agent answers on %s: stop it first, or give this one another --socket",
+				 path);
 
 	make_folder(path);
 	if (!lstat(path, &info) && !S_ISSOCK(info.st_mode))

@@ -292,7 +292,7 @@ static int commit_text(struct store *store, json_t *root, char *text, struct err
 	if (!err)
 		err = check_on_disk(store, error);
 	if (!err)
-		err = file_write_if(store->path, text, length, check_on_disk, store, error);
+		err = file_write(store->path, text, length, check_on_disk, store, error);
 	if (err) {
 		config_free(config);
 		json_decref(root);

@@ -66,7 +66,7 @@ int cli_check(int argc, char **argv)
 {
 	static const struct command command = {
 		"check", "FILE",
-		"Check a configuration file and say where the first mistake is.",
+		"check a configuration file and say where the first mistake is",
 		.run = check,
 	};
 

@@ -120,7 +120,7 @@ static int read_services(struct dataplane *dataplane, struct tables *tables,
 
 /* Name and rules of services whose record was never written, or is deleted already. */
 static int clear_leftovers(struct dataplane *dataplane, const struct tables *tables,
-				struct error *error)
+			   struct error *error)
 {
 	const struct weir_service_info nobody = {};
 	const struct weir_limit_rule none = {};

@@ -48,8 +48,10 @@ static int identify(const struct dataplane *dataplane, int program, enum kind *k
 		return -errno;
 	if (!strcmp(info.name, "xdp_dispatcher"))
 		*kind = DISPATCHER;
-	if (!wanted || strcmp(info.name, PROGRAM))
+	if (strcmp(info.name, PROGRAM))
 		return 0;
+	if (!wanted)	/* an incomplete data plane, being removed: the name must do */
+		*kind = OURS;
 	for (uint32_t i = 0; i < info.nr_map_ids && i < sizeof(ids) / sizeof(ids[0]); i++)
 		if (ids[i] == wanted)
 			*kind = OURS;
@@ -199,7 +201,7 @@ int attach_alone(const char *name, unsigned int index, int fd, bool generic,
 	return 0;
 }
 
-/* The program that the data plane pinned when it was made. */
+/* The program that was loaded, and so verified, when the data plane was made. */
 static int attach_pinned(const struct dataplane *dataplane, const char *name,
 			 unsigned int index, bool generic, struct error *error)
 {
@@ -213,6 +215,33 @@ static int attach_pinned(const struct dataplane *dataplane, const char *name,
 	err = attach_alone(name, index, fd, generic, error);
 	close(fd);
 	return err;
+}
+
+/*
+ * For operators with bpftool: the program that an interface carries. Nothing depends on
+ * it, so one that cannot be pinned is no failure.
+ */
+static void running_pin(const struct dataplane *dataplane, unsigned int index, char *path,
+			size_t size)
+{
+	snprintf(path, size, "%s/" RUNNING_PIN "%u", dataplane->dir, index);
+}
+
+static void pin_running(const struct dataplane *dataplane, unsigned int index)
+{
+	struct interface present;
+	char path[PATH_MAX];
+	int fd;
+
+	running_pin(dataplane, index, path, sizeof(path));
+	unlink(path);	/* of an interface that had this index before */
+	if (look_up(dataplane, index, &present) != 1)
+		return;
+	fd = bpf_prog_get_fd_by_id(present.program_id);
+	if (fd < 0 || bpf_obj_pin(fd, path))
+		log_warning("cannot pin %s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
 int dataplane_attach(struct dataplane *dataplane, const char *name, bool generic,
@@ -235,7 +264,11 @@ int dataplane_attach(struct dataplane *dataplane, const char *name, bool generic
 				 name, mode_name(present.generic));
 	}
 	err = attach_shared(dataplane, name, index, generic, error);
-	return err == -EINVAL ? attach_pinned(dataplane, name, index, generic, error) : err;
+	if (err == -EINVAL)
+		err = attach_pinned(dataplane, name, index, generic, error);
+	if (!err)
+		pin_running(dataplane, index);
+	return err;
 }
 
 /* Where no dispatcher is, the interface has just this program, or another by now. */
@@ -269,17 +302,25 @@ int dataplane_detach(struct dataplane *dataplane, const char *name, struct error
 {
 	unsigned int index = if_nametoindex(name);
 	struct interface present;
-	int err = index ? look_up(dataplane, index, &present) : 0;
+	char path[PATH_MAX];
+	int err;
 
+	if (!index)
+		return no_interface(name, error);
+	err = look_up(dataplane, index, &present);
 	if (err < 0)
 		return unknown(name, err, error);
 	if (!err)
-		return error_set(error, ENOENT, "%s: weir is not attached there", name);
+		return error_set(error, ENOENT,
+				 "%s: weir is not attached there (`weir status` says where)",
+				 name);
 	forget_message();
 	err = present.alone ? detach_alone(&present) : detach_from_dispatcher(&present);
 	if (err)
 		return error_set(error, -err, "%s: cannot detach: %s (%s)", name, strerror(-err),
 				 last_message());
+	running_pin(dataplane, index, path, sizeof(path));
+	unlink(path);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * Writing the tables is apply.c, attaching to interfaces is attach.c.
  */
 #include <bpf/bpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -114,7 +115,8 @@ static int lock_dir(const char *dir, int *lock, struct error *error)
 		err = error_set(error, EPERM,
 				"%s belongs to another user: use that user, or remove it", dir);
 	if (!err && flock(fd, LOCK_EX | LOCK_NB))
-		err = error_set(error, EBUSY, "another weir agent is running: it holds %s", dir);
+		err = error_set(error, EBUSY, "another weir agent is running: it holds %s: stop that one first (`weir status` has its pid)",
+				dir);
 	if (err)
 		close(fd);
 	else
@@ -227,6 +229,22 @@ static int pin_object(struct dataplane *dataplane, struct weir_bpf *object,
 	return 0;
 }
 
+static void unlink_running(struct dataplane *dataplane)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	DIR *dir = opendir(dataplane->dir);
+
+	while (dir && (entry = readdir(dir))) {
+		if (strncmp(entry->d_name, RUNNING_PIN, strlen(RUNNING_PIN)))
+			continue;
+		pin_path(dataplane, entry->d_name, path, sizeof(path));
+		unlink(path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static void unlink_pins(struct dataplane *dataplane)
 {
 	char path[PATH_MAX];
@@ -237,6 +255,7 @@ static void unlink_pins(struct dataplane *dataplane)
 	}
 	pin_path(dataplane, "weir", path, sizeof(path));
 	unlink(path);
+	unlink_running(dataplane);
 }
 
 static bool kernel_too_old(struct utsname *kernel)

@@ -36,7 +36,10 @@ void dataplane_close(struct dataplane *dataplane);
 /* Remove every pin and the folder. Interfaces must be detached before. */
 int dataplane_remove(struct dataplane *dataplane, struct error *error);
 
-/* What the kernel's tables hold now. *out is the caller's (tables_free). */
+/*
+ * What the kernel's tables hold now, after names and limit rules that a killed agent
+ * left half-written were cleared. *out is the caller's (tables_free).
+ */
 int dataplane_read(struct dataplane *dataplane, struct tables **out, struct error *error);
 
 /*

@@ -46,6 +46,9 @@ extern const char *const map_names[MAPS];
  */
 int object_open(struct dataplane *dataplane, struct weir_bpf **out, struct error *error);
 
+/* Pins of running programs are DIR/weir_INTERFACE-INDEX; DIR/weir is attached nowhere. */
+#define RUNNING_PIN "weir_"
+
 /* What libxdp's refusal to attach means to the operator: sets the line, returns err. */
 int attach_error(const char *interface, bool generic, int err, struct error *error);
 

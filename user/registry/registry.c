@@ -8,11 +8,6 @@ const struct choice backend_states[] = {
 	{ NULL, 0 },
 };
 
-int backend_state_parse(const char *text)
-{
-	return choice_value(backend_states, text);
-}
-
 const char *backend_state_name(enum backend_state state)
 {
 	return choice_name(backend_states, state);

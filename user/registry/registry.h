@@ -36,8 +36,6 @@ struct snapshot {
 
 extern const struct choice backend_states[];
 
-/* "active", "draining", or -EINVAL; and back. */
-int backend_state_parse(const char *text);
 const char *backend_state_name(enum backend_state state);
 
 #endif
