@@ -95,6 +95,8 @@ other_compilers()
 	weir_binary="$copy/build/other/weir"
 	equal '' "$(quiet_make B=build/other CC=clang CLANG=clang-19 2>&1 > /dev/null)"
 	starts
+	weir decap lo --mode generic --address 192.0.2.1
+	weir decap lo --detach
 }
 
 # Infos are left out: they doubt what is meant, such as $ in single quotes.

@@ -142,7 +142,7 @@ every_verb()
 	while read -r command; do
 		echo "weir $command"
 		# shellcheck disable=SC2086 # words
-		weir --json $command | jq -e 'type == "object"' > /dev/null
+		equal object "$(weir --json $command | jq -r type)"
 	done <<-END
 		status
 		version

@@ -198,20 +198,26 @@ static void half_moved_service(void **state)
 	}
 }
 
-/* A name that was written before its record, or is left after it. */
-static void leftover_name(void **state)
+/* A name and a limit that were written before their record, or are left after it. */
+static void leftovers(void **state)
 {
 	const struct weir_service_info ghost = { .name = "ghost", .address = "nowhere" };
+	const struct weir_limit_rule limit = { .cost = 1, .burst_time = 1, .enabled = 1 };
+	const uint32_t index = 40, rule_index = limit_rule_index(index, 0);
 	struct world *world = serving_world();
+	int names = open_pin(world, "service_info"), rules = open_pin(world, "limit_rules");
 	struct weir_service_info info;
-	uint32_t index = 40;
-	int fd = open_pin(world, "service_info");
+	struct weir_limit_rule rule;
 
-	assert_int_equal(bpf_map_update_elem(fd, &index, &ghost, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(names, &index, &ghost, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(rules, &rule_index, &limit, BPF_ANY), 0);
 	world_adopt(world);
-	assert_int_equal(bpf_map_lookup_elem(fd, &index, &info), 0);
-	close(fd);
-	check(!info.name[0], "it is still there");
+	assert_int_equal(bpf_map_lookup_elem(names, &index, &info), 0);
+	assert_int_equal(bpf_map_lookup_elem(rules, &rule_index, &rule), 0);
+	close(names);
+	close(rules);
+	check(!info.name[0], "the name is still there");
+	check(!rule.enabled, "the limit is still there");
 	forward_one(world);
 }
 
@@ -416,7 +422,7 @@ void adopt_tests(struct suite *suite)
 		 "adopt: applying again writes nothing");
 	add_test(suite, forwards_without_agent, NULL, "adopt: forwards without an agent");
 	add_test(suite, half_moved_service, NULL, "adopt: a half moved service");
-	add_test(suite, leftover_name, NULL, "adopt: a leftover name");
+	add_test(suite, leftovers, NULL, "adopt: a leftover name and limit");
 	add_test(suite, interrupted_start, NULL, "adopt: an interrupted start");
 	add_test(suite, other_abi_version, NULL, "adopt: refuses another ABI version");
 	add_test(suite, incomplete_pins, NULL, "adopt: refuses incomplete pins");

@@ -319,17 +319,22 @@ static void ring_grows_and_shrinks(void **state)
 struct full_row {
 	const char *name;
 	struct config_capacity capacity;
-	const char *services;
+	const char *before, *services;
 	const char *message;
 };
 
 static const struct full_row full[] = {
-	{ "services", { 1, 8, 8192, 4 },
+	{ "services", { 1, 8, 8192, 4 }, WEB(BACKEND(1)),
 	  WEB(BACKEND(1)) "," SERVICE("ssh", "203.0.113.10", "22", BACKEND(1)),
 	  "capacity.services (now 1" },
-	{ "backends", { 4, 3, 8192, 4 }, WEB(BACKEND(1) "," BACKEND(2) "," BACKEND(3)),
-	  "capacity.backends (now 3" },
-	{ "slots", { 4, 16, 2048, 4 },
+	{ "services for old and new side by side", { 1, 8, 8192, 4 }, WEB(BACKEND(1)),
+	  SERVICE("ssh", "203.0.113.10", "22", BACKEND(1)), "capacity.services (now 1" },
+	{ "backends", { 4, 3, 8192, 4 }, WEB(BACKEND(1)),
+	  WEB(BACKEND(1) "," BACKEND(2) "," BACKEND(3)), "capacity.backends (now 3" },
+	{ "backends for old and new side by side", { 4, 4, 8192, 4 },
+	  WEB(BACKEND(1) "," DRAINING(2)), WEB(BACKEND(3) "," BACKEND(4)),
+	  "capacity.backends (now 4" },
+	{ "slots", { 4, 16, 2048, 4 }, WEB(BACKEND(1)),
 	  WEB(BACKEND(1)) "," SERVICE("ssh", "203.0.113.10", "22", BACKEND(1)) ","
 	  SERVICE("dns", "203.0.113.10", "53", BACKEND(1)), "capacity.slots (now 2048" },
 };
@@ -345,7 +350,7 @@ static void run_full(void **state)
 	int err;
 
 	subject("%s", row->name);
-	world_serve(world, WEB(BACKEND(1)));
+	world_serve(world, "%s", row->before);
 	err = world_build(world, &next, &error, row->services);
 	check(err == -ENOSPC, "tables_build() returned %d", err);
 	check(strstr(error.text, row->message), "message: %s", error.text);

@@ -266,6 +266,26 @@ static void run_change(void **state)
 	}
 }
 
+static void limit_is_added(void **state)
+{
+	struct world *world = many_cells();
+	struct frame frame;
+
+	world_serve(world, "%s", "");	/* whose records have a limit in them */
+	serve_limits(world, "");
+	for_each_variant(variant, 0) {
+		subject("%s", variant->name);
+		limit_request(&frame, variant, NULL);
+		check(count_admitted(world, &frame, 100) == 100, "limited without a limit");
+	}
+	serve_limit(world, 1, 3);
+	for_each_variant(variant, 0) {
+		subject("%s", variant->name);
+		limit_request(&frame, variant, NULL);
+		expect_admitted(world, &frame, 3, 1);
+	}
+}
+
 static void limit_is_removed(void **state)
 {
 	struct world *world = many_cells();
@@ -310,6 +330,7 @@ void limit_tests(struct suite *suite)
 		add_test(suite, run_refill, &rates[i], "limit: refill at %s", rates[i].name);
 	for (size_t i = 0; i < ROWS(changes); i++)
 		add_test(suite, run_change, &changes[i], "limit: change: %s", changes[i].name);
+	add_test(suite, limit_is_added, NULL, "limit: a limit is added");
 	add_test(suite, limit_is_removed, NULL, "limit: the limit is removed");
 	add_test(suite, new_agent_keeps_buckets, NULL, "limit: a new agent keeps buckets");
 }
