@@ -90,9 +90,9 @@ static int del(const struct arguments *arguments, struct error *error)
 int cli_backend(int argc, char **argv)
 {
 	static const struct command_option options[] = {
-		{ "weight", "N", "its share of new flows among the weights; 0: none (1)", 0,
+		{ "weight", "N", "its share of new flows among the weights; 0: none; a new one has 1", 0,
 		  BACKEND_WEIGHT_MAX },
-		{ "state", "active|draining", .about = "draining: takes no new flows (active)" },
+		{ "state", "active|draining", .about = "draining: takes no new flows; a new one is active" },
 		{}
 	};
 	static const struct command verbs[] = {

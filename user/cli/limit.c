@@ -95,11 +95,11 @@ int cli_limit(int argc, char **argv)
 {
 	static const struct command_option options[] = {
 		{ "rate", "N", "packets a second that a source may send", 1, UINT32_MAX },
-		{ "burst", "N", "packets that may come at once (a tenth of the rate)", 1,
+		{ "burst", "N", "packets that may come at once; new: a tenth of the rate", 1,
 		  UINT32_MAX },
-		{ "prefix-v4", "N", "sources with so many leading bits in common are one (32)",
+		{ "prefix-v4", "N", "sources with so many leading bits in common are one; new: 32",
 		  0, 32 },
-		{ "prefix-v6", "N", "the same for IPv6 (64)", 0, 128 },
+		{ "prefix-v6", "N", "the same for IPv6; new: 64", 0, 128 },
 		{}
 	};
 	static const struct command verbs[] = {
