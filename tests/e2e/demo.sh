@@ -21,7 +21,7 @@ demo()
 
 no_agent_runs()
 {
-	! pgrep --full "$weir_binary agent"
+	! readlink /proc/[0-9]*/exe | grep --fixed-strings --line-regexp "$weir_binary"
 }
 
 shows_and_checks()
@@ -42,7 +42,7 @@ fails_when_something_is_off()
 
 	broken=$(mktemp --directory)	# the demo has a /run of its own
 	cp -r "$weir_root/scripts" "$broken"
-	printf '#!/bin/sh\n[ "$2" = drain ] || exec %s "$@"\n' "$weir_binary" > "$broken/weir"
+	printf '#!/bin/bash\n[ "$2" = drain ] || exec %q "$@"\n' "$weir_binary" > "$broken/weir"
 	chmod +x "$broken/weir"
 	sed -i "s#^weir_binary=.*#weir_binary=$broken/weir#" "$broken/scripts/lab.sh"
 	sed -i 's/^\tbuild .*/\t:/' "$broken/scripts/demo.sh"

@@ -172,7 +172,8 @@ static void half_moved_service(void **state)
 	struct world *world = empty_world();
 
 	for (uint16_t port = 8000; port < 8010; port++) {
-		struct recipe to_web = request(&variants[0], 80), to_stray = request(&variants[0], port);
+		struct recipe to_web = request(&variants[0], 80);
+		struct recipe to_stray = request(&variants[0], port);
 		struct weir_service record;
 		struct frame web, stray;
 		uint32_t position;
@@ -317,7 +318,10 @@ static void second_agent(void **state)
 
 static void no_bpf_file_system(void **state)
 {
-	const struct world elsewhere = { .dir = "/tmp/weir-packet-no-bpf", .capacity = world_capacity };
+	const struct world elsewhere = {
+		.dir = "/tmp/weir-packet-no-bpf",
+		.capacity = world_capacity,
+	};
 
 	expect_refusal(&elsewhere, -ENOTSUP, "`mount -t bpf bpf /sys/fs/bpf`");
 	check(access(elsewhere.dir, F_OK), "%s was made", elsewhere.dir);

@@ -155,7 +155,8 @@ static void services_come_and_go(void **state)
 	counters_read(world, &counters);
 	check(counters.service[web].packets == 8, "what stayed lost its counters");
 	check(counters.service[service_index(world, "dns")].packets == 2, "dns is not counted");
-	check(packets_of(world, "web", "10.0.1.1") == 8 && packets_of(world, "dns", "10.0.1.1") == 2,
+	check(packets_of(world, "web", "10.0.1.1") == 8 &&
+	      packets_of(world, "dns", "10.0.1.1") == 2,
 	      "a backend of two services has one counter");
 }
 

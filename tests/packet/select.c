@@ -355,7 +355,8 @@ void select_tests(struct suite *suite)
 	add_test(suite, every_byte_counts, NULL, "select: every byte of the tuple counts");
 	add_test(suite, protocol_counts, NULL, "select: the protocol counts");
 	add_test(suite, seed_changes, NULL, "select: the seed changes");
-	add_test(suite, order_does_not_matter, NULL, "select: the order of backends does not matter");
+	add_test(suite, order_does_not_matter, NULL,
+		 "select: the order of backends does not matter");
 	add_test(suite, moved_and_pinned_slots, NULL, "select: moved and pinned slots");
 	add_test(suite, slots_without_backend, NULL, "select: slots without a backend");
 }

@@ -6,22 +6,27 @@
 
 #include "site.h"
 
-#define BOTH(address) { address, address }
+#define BACKENDS(v4, v6) .backend = { v4, v6 }
 
 const struct lane lanes[LANES] = {
-	[LANE_IPIP_V4] = { "ipip4", "ipip", VIP, 81, 0, BOTH("10.0.1.11") },
-	[LANE_IPIP_V6] = { "ipip6", "ipip", VIP, 82, 0, BOTH("fd00::1:12") },
-	[LANE_L2] = { "l2", "l2", VIP, 83, 0, { "10.0.1.13", "fd00::1:13" } },
-	[LANE_IPIP_V4_REDIRECT] = { "ipip4r", "ipip", VIP, 84, 0, BOTH("10.0.2.14") },
-	[LANE_IPIP_V6_REDIRECT] = { "ipip6r", "ipip", VIP, 85, 0, BOTH("fd00::2:15") },
-	[LANE_L2_REDIRECT] = { "l2r", "l2", VIP, 86, 0, { "10.0.2.16", "fd00::2:16" } },
-	[LANE_ANY] = { "any", "ipip", ANY_VIP, 0, 0, { "10.0.1.21", "fd00::1:21" } },
-	[LANE_EXACT] = { "exact", "ipip", ANY_VIP, 443, 0, { "10.0.1.22", "fd00::1:22" } },
-	[LANE_TCP_ONLY] = { "tcp-only", "ipip", VIP, 22, TCP, { "10.0.1.23", "fd00::1:23" } },
-	[LANE_UDP_ONLY] = { "udp-only", "ipip", VIP, 53, UDP, { "10.0.1.24", "fd00::1:24" } },
-	[LANE_EMPTY] = { "empty", "ipip", VIP, 71, 0, BOTH(NULL) },
-	[LANE_DRAINING] = { "draining", "ipip", VIP, 72, 0, BOTH("10.0.1.31"), true },
-	[LANE_NO_HOP] = { "no-hop", "l2", VIP, 73, 0, { "10.0.1.32", "fd00::1:32" } },
+	[LANE_IPIP_V4] = { "ipip4", "ipip", VIP, 81, BACKENDS("10.0.1.11", "10.0.1.11") },
+	[LANE_IPIP_V6] = { "ipip6", "ipip", VIP, 82, BACKENDS("fd00::1:12", "fd00::1:12") },
+	[LANE_L2] = { "l2", "l2", VIP, 83, BACKENDS("10.0.1.13", "fd00::1:13") },
+	[LANE_IPIP_V4_REDIRECT] = { "ipip4r", "ipip", VIP, 84,
+	  BACKENDS("10.0.2.14", "10.0.2.14") },
+	[LANE_IPIP_V6_REDIRECT] = { "ipip6r", "ipip", VIP, 85,
+	  BACKENDS("fd00::2:15", "fd00::2:15") },
+	[LANE_L2_REDIRECT] = { "l2r", "l2", VIP, 86, BACKENDS("10.0.2.16", "fd00::2:16") },
+	[LANE_ANY] = { "any", "ipip", ANY_VIP, BACKENDS("10.0.1.21", "fd00::1:21") },
+	[LANE_EXACT] = { "exact", "ipip", ANY_VIP, 443, BACKENDS("10.0.1.22", "fd00::1:22") },
+	[LANE_TCP_ONLY] = { "tcp-only", "ipip", VIP, 22, .variants = TCP,
+	  BACKENDS("10.0.1.23", "fd00::1:23") },
+	[LANE_UDP_ONLY] = { "udp-only", "ipip", VIP, 53, .variants = UDP,
+	  BACKENDS("10.0.1.24", "fd00::1:24") },
+	[LANE_EMPTY] = { "empty", "ipip", VIP, 71, BACKENDS(NULL, NULL) },
+	[LANE_DRAINING] = { "draining", "ipip", VIP, 72, BACKENDS("10.0.1.31", "10.0.1.31"),
+	  .draining = true },
+	[LANE_NO_HOP] = { "no-hop", "l2", VIP, 73, BACKENDS("10.0.1.32", "fd00::1:32") },
 };
 
 const char *lane_service(enum lane_id lane, const struct variant *variant)
